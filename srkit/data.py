@@ -1,0 +1,361 @@
+"""Photographs in, pairs of low and high resolution out (the report's section 3).
+
+LR is antialiased bicubic downsampling of HR. LR tensors are in [0, 1], HR tensors in [-1, 1] (the
+report's Norm). Which photograph, crop and flip sample number i gets is a function of (seed, i)
+alone: not of the number of workers, nor of where a run was interrupted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import skimage
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+
+# The colour photographs in scikit-image's wheel: subject -> files, split by photograph.
+EMBEDDED = {
+    "train": {
+        "motorcycle": ("motorcycle_left.png", "motorcycle_right.png"),
+        "galaxies": ("hubble_deep_field.jpg",),
+        "tissue": ("ihc.png",),
+        "retina": ("retina.jpg",),
+    },
+    "val": {
+        "astronaut": ("astronaut.png",),
+        "cat": ("chelsea.png",),
+        "coffee": ("coffee.png",),
+        "rocket": ("rocket.jpg",),
+    },
+}
+
+
+class DataError(ValueError):
+    """Photographs that are absent, too few or too small; the message says which and what to do."""
+
+
+# --- Images, tensors and the two ways down -------------------------------------------------------
+
+
+def to_tensor(image: Image.Image | np.ndarray) -> Tensor:
+    """A PIL image or uint8 (H, W, 3) array as (3, H, W) float32 in [0, 1]."""
+    if isinstance(image, Image.Image):
+        image = image.convert("RGB")
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div(255)
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """A (3, H, W) tensor in [0, 1] as a PIL image, rounded to 8 bits; values outside are clipped."""
+    array = tensor.detach().cpu().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
+    return Image.fromarray(array)
+
+
+def norm(image: Tensor) -> Tensor:
+    """[0, 1] -> [-1, 1]: the Norm of Eq. (1), whose input of 0-255 is [0, 1] here."""
+    return image * 2 - 1
+
+
+def denorm(image: Tensor) -> Tensor:
+    """[-1, 1] -> [0, 1], values outside clipped: what a generator's output looks like."""
+    return ((image + 1) / 2).clamp(0, 1)
+
+
+def bicubic_lr(hr: Tensor, scale: int) -> Tensor:
+    """Antialiased bicubic downsampling (section 3), rounded to 8 bits as a real LR file is.
+
+    The kernel is MATLAB's and PIL's (a = -0.5, widened by `scale`), so Set5 comes out as in the
+    literature. Torch's bicubic without antialias does not.
+
+    Shape: (B, 3, scale*h, scale*w) in [0, 1] -> (B, 3, h, w) in [0, 1].
+    Raises ValueError where a side is no multiple of `scale`.
+    """
+    height, width = hr.shape[-2:]
+    if height % scale or width % scale:
+        raise ValueError(f"an HR of {height}x{width} has no exact LR at {scale}x; crop it first")
+    lr = F.interpolate(hr, (height // scale, width // scale), mode="bicubic", antialias=True)
+    return lr.clamp(0, 1).mul(255).round().div(255)
+
+
+def bicubic_lr_pil(hr: Image.Image, scale: int) -> Image.Image:
+    """`bicubic_lr` by PIL: the same to within one of 255 levels. HR is cropped to a multiple."""
+    hr = crop_to_multiple(hr, scale)
+    return hr.resize((hr.width // scale, hr.height // scale), Image.Resampling.BICUBIC)
+
+
+def crop_to_multiple(image: Image.Image, scale: int) -> Image.Image:
+    """Cut off up to scale - 1 columns on the right and rows at the bottom."""
+    return image.crop(
+        (0, 0, image.width - image.width % scale, image.height - image.height % scale)
+    )
+
+
+# --- Sets of photographs -------------------------------------------------------------------------
+
+
+@dataclass
+class Photos:
+    """A labelled set of photographs. `photos[i]` is photograph i as uint8 (H, W, 3).
+
+    Files are decoded when asked for and kept in memory up to `cache_bytes` (the report filled
+    64 GB of RAM with its training set). `short_side` resizes each photograph, antialiased bicubic,
+    so that its shorter side has that many pixels.
+    """
+
+    name: str
+    items: Sequence[Path | np.ndarray]
+    labels: Sequence[int]
+    classes: Sequence[str]
+    short_side: int | None = None
+    cache_bytes: int = 2 << 30
+    _cache: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
+    _cached_bytes: int = field(default=0, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.items:
+            raise DataError(f"{self.name}: no photographs")
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        if index in self._cache:
+            return self._cache[index]
+        item = self.items[index]
+        photo = read_photo(item, self.short_side) if isinstance(item, Path) else item
+        if self._cached_bytes + photo.nbytes <= self.cache_bytes:
+            self._cache[index] = photo
+            self._cached_bytes += photo.nbytes
+        return photo
+
+    def smaller_than(self, side: int) -> list[int]:
+        """The photographs with a side under `side` pixels. Only the files' headers are read."""
+        if self.short_side is not None and self.short_side >= side:
+            return []
+        return [i for i in range(len(self)) if min(self.size(i)) < side]
+
+    def require_size(self, side: int) -> "Photos":
+        """Self, when every photograph is at least side x side. Raises DataError naming the first
+        that is not."""
+        small = self.smaller_than(side)
+        if small:
+            width, height = self.size(small[0])
+            what = self.items[small[0]]
+            named = what if isinstance(what, Path) else f"photograph {small[0]}"
+            raise DataError(
+                f"{self.name}: {len(small)} of {len(self)} photographs are smaller than the crop of"
+                f" {side}x{side}, the first is {named} ({width}x{height}); use a smaller crop, skip"
+                " them (--skip-small), or resize photographs (short_side)"
+            )
+        return self
+
+    def without_small(self, side: int) -> "Photos":
+        """The photographs of at least side x side."""
+        small = set(self.smaller_than(side))
+        kept = [i for i in range(len(self)) if i not in small]
+        items, labels = [self.items[i] for i in kept], [self.labels[i] for i in kept]
+        return replace(self, items=items, labels=labels, _cache={}, _cached_bytes=0)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Width and height of photograph `index`, from its header where it is a file."""
+        item = self.items[index]
+        if not isinstance(item, Path):
+            return item.shape[1], item.shape[0]
+        try:
+            with Image.open(item) as image:
+                return resized(image.size, self.short_side)
+        except OSError as error:
+            raise DataError(f"{item} is no readable image: {error}") from error
+
+
+def read_photo(path: Path, short_side: int | None = None) -> np.ndarray:
+    """A photograph as uint8 (H, W, 3). Raises DataError where the file is no readable image."""
+    try:
+        with Image.open(path) as image:
+            image = image.convert("RGB")
+    except OSError as error:
+        raise DataError(f"{path} is no readable image: {error}") from error
+    if short_side is not None:
+        image = image.resize(resized(image.size, short_side), Image.Resampling.BICUBIC)
+    return np.array(image)
+
+
+def resized(size: tuple[int, int], short_side: int | None) -> tuple[int, int]:
+    """Width and height once the shorter of them is `short_side` (None leaves them as they are)."""
+    if short_side is None:
+        return size
+    ratio = short_side / min(size)
+    return max(short_side, round(size[0] * ratio)), max(short_side, round(size[1] * ratio))
+
+
+def embedded(split: str = "val", tile: int = 256) -> Photos:
+    """scikit-image's own colour photographs, cut into tile x tile HR tiles, labelled by subject.
+
+    The split is by photograph: no tile of "val" comes from a photograph of "train".
+    """
+    if split not in EMBEDDED:
+        raise ValueError(f"unknown split {split!r}; accepted: {', '.join(EMBEDDED)}")
+    folder = Path(skimage.__file__).parent / "data"
+    tiles, labels = [], []
+    for label, files in enumerate(EMBEDDED[split].values()):
+        for file in files:
+            photo = read_photo(folder / file)
+            for top in range(0, photo.shape[0] - tile + 1, tile):
+                for left in range(0, photo.shape[1] - tile + 1, tile):
+                    tiles.append(photo[top : top + tile, left : left + tile].copy())
+                    labels.append(label)
+    return Photos(f"embedded-{split}", tiles, labels, list(EMBEDDED[split]))
+
+
+def photo_folder(
+    root: str | Path,
+    split: str = "all",
+    per_class: int | None = None,
+    short_side: int | None = None,
+) -> Photos:
+    """Photographs in a folder, with one subfolder a class (ImageNet layout) or none at all.
+
+    Where `root` has the subfolders `train` or `val`, `split` chooses between them. Otherwise
+    "val" is every tenth photograph, in the order of their names, "train" the rest, and "all" all.
+    `per_class` keeps the first n photographs of each class (the report has n = 180).
+    Raises DataError where the folder or its photographs are missing.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise DataError(f"no photo folder at {root}")
+    if split not in ("train", "val", "all"):
+        raise ValueError(f"unknown split {split!r}; accepted: train, val, all")
+    own_split = split != "all" and (root / split).is_dir()
+    folder = root / split if own_split else root
+    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+    if not own_split and split != "all":
+        files = [f for i, f in enumerate(files) if (i % 10 == 0) == (split == "val")]
+    if not files:
+        raise DataError(f"no photographs for {split!r} under {folder} (looked for {_suffixes()})")
+    names = [f.relative_to(folder).parts[0] if f.parent != folder else "" for f in files]
+    if per_class is not None:
+        kept, seen = [], dict.fromkeys(names, 0)
+        for file, name in zip(files, names, strict=True):
+            seen[name] += 1
+            if seen[name] <= per_class:
+                kept.append((file, name))
+        files, names = [f for f, _ in kept], [n for _, n in kept]
+    classes = sorted(set(names))
+    number = {name: i for i, name in enumerate(classes)}
+    labels = [number[name] for name in names]
+    return Photos(f"{root.name}-{split}", files, labels, classes, short_side)
+
+
+def _suffixes() -> str:
+    return ", ".join(sorted(SUFFIXES))
+
+
+def from_torchvision(
+    dataset, per_class: int | None = None, short_side: int | None = None
+) -> Photos:
+    """Any of torchvision's datasets that lists its files (ImageNet, Imagenette, ImageFolder)."""
+    samples = getattr(dataset, "samples", None) or dataset._samples
+    kept, seen = [], dict[int, int]()
+    for path, label in samples:
+        seen[label] = seen.get(label, 0) + 1
+        if per_class is None or seen[label] <= per_class:
+            kept.append((Path(path), int(label)))
+    classes = [c if isinstance(c, str) else c[0] for c in dataset.classes]
+    name = f"{type(dataset).__name__.lower()}-{getattr(dataset, 'split', '') or 'all'}"
+    paths_, labels = [p for p, _ in kept], [label for _, label in kept]
+    return Photos(name, paths_, labels, classes, short_side)
+
+
+def open_photos(
+    data: str = "embedded",
+    split: str = "val",
+    per_class: int | None = None,
+    short_side: int | None = None,
+) -> Photos:
+    """Photographs by the name that commands and notebooks take.
+
+    "embedded"; "imagenette" or "imagenette:FOLDER" (torchvision downloads it into the folder,
+    1.6 GB, where it is absent); "imagenet:FOLDER" (torchvision's ImageNet over the official
+    archives); or any folder of photographs.
+    """
+    kind, _, folder = str(data).partition(":")
+    if kind == "embedded":
+        return embedded("val" if split == "all" else split)
+    if kind == "imagenet" and folder:
+        import torchvision
+
+        dataset = torchvision.datasets.ImageNet(folder, "train" if split == "train" else "val")
+        return from_torchvision(dataset, per_class, short_side)
+    if kind == "imagenette":
+        import torchvision
+
+        target = Path(folder or "imagenette")
+        dataset = torchvision.datasets.Imagenette(
+            target, "train" if split == "train" else "val", download=not target.is_dir()
+        )
+        return from_torchvision(dataset, per_class, short_side)
+    return photo_folder(data, split, per_class, short_side)
+
+
+# --- Training pairs ------------------------------------------------------------------------------
+
+
+class Pairs(Dataset):
+    """Sample i: a random aligned crop of one photograph, flipped or not, as (lr, hr, label).
+
+    Photographs come in a new order each epoch; order, crop and flip depend on (seed, i) alone.
+    `samples` is how many there are (steps times batch).
+
+    Shape: lr (3, crop/scale, crop/scale) in [0, 1], hr (3, crop, crop) in [-1, 1], label ().
+    Raises DataError where a photograph is smaller than the crop.
+    """
+
+    def __init__(self, photos: Photos, scale: int, crop: int, samples: int, seed: int = 0):
+        if crop % scale:
+            raise ValueError(f"a crop of {crop} is no multiple of the scale {scale}")
+        self.photos = photos.require_size(crop)
+        self.scale, self.crop, self.samples, self.seed = scale, crop, samples, seed
+        self._epoch, self._order = -1, np.empty(0, dtype=int)
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
+        epoch, place = divmod(index, len(self.photos))
+        if epoch != self._epoch:
+            order = np.random.default_rng((self.seed, 0, epoch))
+            self._epoch, self._order = epoch, order.permutation(len(self.photos))
+        number = int(self._order[place])
+        rng = np.random.default_rng((self.seed, 1, index))
+        hr = to_tensor(random_crop(self.photos[number], self.crop, rng))
+        lr = bicubic_lr(hr[None], self.scale)[0]
+        return lr, norm(hr), int(self.photos.labels[number])
+
+
+def random_crop(photo: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
+    """A side x side crop at a random place, mirrored left to right half of the time."""
+    top = rng.integers(photo.shape[0] - side + 1)
+    left = rng.integers(photo.shape[1] - side + 1)
+    crop = photo[top : top + side, left : left + side]
+    return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+
+def centre_crops(photos: Photos, crop: int, count: int) -> Tensor:
+    """The middle of `count` photographs, evenly spaced through the set: what a training run is
+    watched on. Squares of `crop` pixels, or what the smallest of them allows in fours.
+
+    Shape: (count, 3, crop, crop) in [0, 1].
+    """
+    numbers = np.linspace(0, len(photos) - 1, min(count, len(photos))).round().astype(int)
+    chosen = [photos[int(number)] for number in numbers]
+    crop = min(crop, *(min(photo.shape[:2]) // 4 * 4 for photo in chosen))
+    crops = []
+    for photo in chosen:
+        top, left = (photo.shape[0] - crop) // 2, (photo.shape[1] - crop) // 2
+        crops.append(to_tensor(photo[top : top + crop, left : left + crop]))
+    return torch.stack(crops)

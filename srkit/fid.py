@@ -1,0 +1,156 @@
+"""Frechet distance, Eq. (9): in closed form for Gaussians, on pixel patches, on Inception (FID).
+
+A Frechet distance is called FID here only when its features come from the FID Inception with its
+real weights, and then with layer and protocol beside the number.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from srkit.inception import FIDInception
+
+
+@dataclass
+class Statistics:
+    """Count, mean and scatter of features, float64, built up batch by batch.
+
+    Batches are merged by Chan's formula: differences to running means, never sums of squares.
+    """
+
+    n: int
+    mean: np.ndarray  # (d,)
+    scatter: np.ndarray  # (d, d), the sum of outer products of x - mean
+
+    @classmethod
+    def empty(cls, d: int) -> "Statistics":
+        return cls(0, np.zeros(d), np.zeros((d, d)))
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> "Statistics":
+        """Shape: (N, d). Raises ValueError where a feature is not finite."""
+        features = np.asarray(features, dtype=np.float64)
+        if features.ndim != 2:
+            raise ValueError(f"features must be (N, d), not {features.shape}")
+        if not np.isfinite(features).all():
+            raise ValueError("features hold NaN or infinity; look at the images they came from")
+        mean = features.mean(0)
+        centred = features - mean
+        return cls(len(features), mean, centred.T @ centred)
+
+    def merged(self, other: "Statistics") -> "Statistics":
+        """The statistics of both sets together."""
+        n = self.n + other.n
+        step = other.mean - self.mean
+        mean = self.mean + step * other.n / n
+        cross = np.outer(step, step) * self.n * other.n / n
+        return Statistics(n, mean, self.scatter + other.scatter + cross)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """(d, d), over n - 1. Raises ValueError for fewer than two samples."""
+        if self.n < 2:
+            raise ValueError(f"a covariance needs two samples or more, there is {self.n}")
+        return self.scatter / (self.n - 1)
+
+
+def statistics(batches: Iterable[np.ndarray]) -> Statistics:
+    """The statistics of a stream of (N_i, d) batches."""
+    whole: Statistics | None = None
+    for batch in batches:
+        part = Statistics.of(batch)
+        whole = part if whole is None else whole.merged(part)
+    if whole is None:
+        raise ValueError("no features: the stream was empty")
+    return whole
+
+
+def frechet_distance(a: Statistics, b: Statistics) -> float:
+    """The square of Eq. (9) for two Gaussians, which is what every FID in print is:
+
+        |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2))
+
+    The trace of the root is the sum of the square roots of the eigenvalues of
+    S_a^(1/2) S_b S_a^(1/2), which is symmetric: no general matrix root is needed.
+
+    Raises ValueError where the dimensions differ.
+    """
+    if a.mean.shape != b.mean.shape:
+        raise ValueError(f"features of {a.mean.size} and {b.mean.size} dimensions do not compare")
+    s_a, s_b = a.covariance, b.covariance
+    values, vectors = np.linalg.eigh(s_a)
+    root_a = vectors * np.sqrt(values.clip(min=0)) @ vectors.T
+    eigenvalues = np.linalg.eigvalsh(root_a @ s_b @ root_a)
+    trace_root = np.sqrt(eigenvalues.clip(min=0)).sum()
+    difference = a.mean - b.mean
+    distance = difference @ difference + np.trace(s_a) + np.trace(s_b) - 2 * trace_root
+    return float(max(distance, 0.0))
+
+
+# --- Features ------------------------------------------------------------------------------------
+
+
+def check_images(images: Tensor) -> None:
+    """Raise ValueError unless images are (B, 3, H, W) floats in [0, 1]."""
+    if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+        raise ValueError(f"images must be float (B, 3, H, W), not {images.dtype} {images.shape}")
+    low, high = float(images.min()), float(images.max())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"images must be in [0, 1]; these span [{low:.3g}, {high:.3g}]")
+
+
+def patch_features(images: Tensor, patch: int = 8) -> np.ndarray:
+    """Every patch x patch x 3 square of a grid, in levels of 0-255: features without a network.
+
+    Their Frechet distance compares colours and fine texture and knows nothing of objects.
+
+    Shape: (B, 3, H, W) in [0, 1] -> (B * (H // patch) * (W // patch), 3 * patch * patch).
+    """
+    check_images(images)
+    columns = F.unfold(images, patch, stride=patch)  # (B, 3*patch*patch, patches)
+    return columns.transpose(1, 2).flatten(0, 1).mul(255).cpu().numpy()
+
+
+@torch.no_grad()
+def inception_features(images: Tensor, network: FIDInception) -> np.ndarray:
+    """Features as pytorch-fid computes them (protocol `pytorch`).
+
+    Resized to 299x299 (bilinear, align_corners=False, no antialias), mapped to [-1, 1].
+
+    Shape: (B, 3, H, W) in [0, 1] -> (B, network.dims).
+    """
+    check_images(images)
+    device = next(network.parameters()).device
+    x = F.interpolate(images.to(device), (299, 299), mode="bilinear", align_corners=False)
+    return network(2 * x - 1).cpu().numpy()
+
+
+def image_statistics(
+    images: Iterable[Tensor], network: FIDInception | None = None, what: str = "features"
+) -> Statistics:
+    """Statistics of images, each (3, H, W) in [0, 1] and of any size: on the Inception's features,
+    or on pixel patches where no network is given."""
+
+    def batches() -> Iterable[np.ndarray]:
+        for image in tqdm(images, desc=what, disable=None, leave=False):
+            batch = image[None]
+            yield inception_features(batch, network) if network else patch_features(batch)
+
+    return statistics(batches())
+
+
+def measure_name(network: FIDInception | None) -> str:
+    """What a distance on these features may be called in a table."""
+    return f"FID-{network.dims}" if network else "Frechet distance of 8x8 pixel patches"
+
+
+def measure_protocol(network: FIDInception | None) -> str:
+    """The protocol beside it: network, layer and resize, or the patches' units."""
+    if network is None:
+        return "8x8x3 patches on a grid, levels 0-255, no network"
+    return f"{network.name}, {network.dims} features, protocol pytorch (bilinear to 299)"

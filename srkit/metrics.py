@@ -1,0 +1,70 @@
+"""PSNR and SSIM through scikit-image, with the protocol in the open.
+
+Numbers compare only where the protocol is the same: the luma channel Y or RGB, and how many
+pixels of border are left out. Super-resolution papers use Y and `scale` pixels (SRGAN section 3.1).
+"""
+
+import numpy as np
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import Tensor
+
+Picture = Image.Image | np.ndarray | Tensor
+
+
+def to_array(image: Picture) -> np.ndarray:
+    """A picture as float64 (H, W, 3) in [0, 255]: a PIL image, a uint8 array, or a (3, H, W)
+    tensor in [0, 1], which is rounded to 8 bits as if it had been saved."""
+    if isinstance(image, Tensor):
+        image = image.detach().cpu().clamp(0, 1).mul(255).round().permute(1, 2, 0).numpy()
+    elif isinstance(image, Image.Image):
+        image = np.asarray(image.convert("RGB"))
+    return np.asarray(image, dtype=np.float64)
+
+
+def luma(rgb: np.ndarray) -> np.ndarray:
+    """Y of ITU-R BT.601 in its studio range 16-235, as MATLAB's rgb2ycbcr has it.
+
+    Shape: (H, W, 3) in [0, 255] -> (H, W).
+    """
+    return 16 + rgb @ np.array([65.481, 128.553, 24.966]) / 255
+
+
+def prepare(a: Picture, b: Picture, channel: str, border: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both pictures by one protocol. Raises ValueError on other shapes, channels or borders."""
+    first, second = to_array(a), to_array(b)
+    if first.shape != second.shape:
+        raise ValueError(f"pictures of {first.shape[:2]} and {second.shape[:2]} cannot be compared")
+    if channel not in ("y", "rgb"):
+        raise ValueError(f"unknown channel {channel!r}; accepted: y, rgb")
+    if border < 0 or 2 * border >= min(first.shape[:2]):
+        raise ValueError(f"a border of {border} leaves nothing of {first.shape[:2]}")
+    if channel == "y":
+        first, second = luma(first), luma(second)
+    if border:
+        first, second = (x[border:-border, border:-border] for x in (first, second))
+    return first, second
+
+
+def psnr(sr: Picture, hr: Picture, channel: str = "y", border: int = 2) -> float:
+    """Peak signal-to-noise ratio in dB, peak 255; infinite for equal pictures."""
+    first, second = prepare(sr, hr, channel, border)
+    if np.array_equal(first, second):
+        return float("inf")
+    return float(peak_signal_noise_ratio(second, first, data_range=255))
+
+
+def ssim(sr: Picture, hr: Picture, channel: str = "y", border: int = 2) -> float:
+    """Structural similarity (Wang et al., 2004): Gaussian window of 11x11, sigma 1.5."""
+    first, second = prepare(sr, hr, channel, border)
+    return float(
+        structural_similarity(
+            second, first, data_range=255, channel_axis=-1 if channel == "rgb" else None,
+            gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+        )
+    )  # fmt: skip
+
+
+def protocol(channel: str = "y", border: int = 2) -> str:
+    """The protocol in words, for tables: "Y, border 2"."""
+    return f"{channel.upper()}, border {border}"

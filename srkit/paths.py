@@ -1,0 +1,48 @@
+"""Where things lie. Every path that the kit reads or writes by itself comes from here."""
+
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+CHECKPOINTS = PACKAGE / "checkpoints"
+
+
+def root() -> Path:
+    """The folder with `notebooks/`: $SRKIT_ROOT, else the clone that this package was installed
+    from (`pip install -e .`), else the current folder.
+
+    Raises FileNotFoundError where none of these holds the notebooks.
+    """
+    named = os.environ.get("SRKIT_ROOT")
+    candidates = [Path(named)] if named else [PACKAGE.parent, Path.cwd(), *Path.cwd().parents]
+    for folder in candidates:
+        if (folder / "notebooks").is_dir():
+            return folder.resolve()
+    raise FileNotFoundError(
+        "the notebooks were not found; work in a clone of srkit installed with `pip install -e .`,"
+        " or set SRKIT_ROOT to the clone"
+    )
+
+
+def notebooks() -> Path:
+    """The ordered notebooks."""
+    return root() / "notebooks"
+
+
+def runs(preset: str) -> Path:
+    """Where a preset's executed notebooks, logs and caches go (git-ignored)."""
+    folder = root() / "runs" / preset
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def figures(preset: str = "demo", data: str = "embedded") -> Path:
+    """Where figures and results.json go.
+
+    The committed `figures/` belongs to one thing alone: the demo preset on the embedded
+    photographs. Any other preset or data writes to `runs/<preset>/figures/`.
+    """
+    committed = preset == "demo" and data == "embedded"
+    folder = root() / "figures" if committed else runs(preset) / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,106 @@
+"""One call for every method: `upscale(image, model="sr-ugan", scale=2)`, PIL image in and out."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from srkit.data import denorm, to_image, to_tensor
+from srkit.weights import GENERATORS, checkpoint_path, load_generator
+
+INTERPOLATIONS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+METHODS = (*INTERPOLATIONS, *GENERATORS)
+
+
+def upscale(
+    image: Image.Image,
+    model: str = "bicubic",
+    scale: int = 2,
+    checkpoint: str | Path | None = None,
+    device: str = "cpu",
+    tile: int = 256,
+) -> Image.Image:
+    """Enlarge a picture `scale` times by interpolation or by a trained network.
+
+    `model`: nearest, bilinear, bicubic; srresnet, srgan or sr-ugan (the shipped checkpoint of that
+    scale, or `checkpoint`). Networks work on tiles of `tile` input pixels where a side is longer.
+    Raises ValueError on an unknown model or scale, WeightsError where there is no checkpoint.
+    """
+    if model not in METHODS:
+        raise ValueError(f"unknown model {model!r}; accepted: {', '.join(METHODS)}")
+    if not isinstance(scale, int) or scale < 1:
+        raise ValueError(f"scale must be a whole number of 1 or more, not {scale!r}")
+    image = image.convert("RGB")
+    if model in INTERPOLATIONS:
+        size = (image.width * scale, image.height * scale)
+        return image.resize(size, INTERPOLATIONS[model])
+    generator = trained_generator(model, scale, str(checkpoint) if checkpoint else None, device)
+    return to_image(super_resolve(generator, to_tensor(image), tile))
+
+
+@lru_cache(maxsize=8)
+def trained_generator(
+    model: str, scale: int, checkpoint: str | None = None, device: str = "cpu"
+) -> nn.Module:
+    """The generator of a checkpoint (the shipped one unless told otherwise), loaded once."""
+    path = Path(checkpoint) if checkpoint else checkpoint_path(model, scale)
+    generator, _ = load_generator(path, model, scale)
+    return generator.to(device, memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def super_resolve(generator: nn.Module, lr: Tensor, tile: int = 256, overlap: int = 32) -> Tensor:
+    """A generator's prediction for one picture of any size, in bounded memory.
+
+    Pictures with a side over `tile` are cut into tiles that overlap by `overlap`; their
+    predictions fade into each other linearly, so that no seam shows. SR-UGAN's channel attention
+    averages over what it is given, so its tiles are close to the whole but not equal to it.
+
+    Shape: (3, H, W) in [0, 1] -> (3, scale*H, scale*W) in [0, 1], on the CPU.
+    """
+    if not 0 <= 2 * overlap <= tile:
+        raise ValueError(f"an overlap of {overlap} does not fit twice into a tile of {tile}")
+    device = next(generator.parameters()).device
+
+    def predict(part: Tensor) -> Tensor:
+        batch = part[None].to(device, memory_format=torch.channels_last)
+        return denorm(generator(batch))[0].cpu()
+
+    height, width = lr.shape[-2:]
+    if max(height, width) <= tile:
+        return predict(lr)
+    scale = generator.scale
+    assert isinstance(scale, int)
+    total = torch.zeros(3, scale * height, scale * width)
+    weight = torch.zeros(1, scale * height, scale * width)
+    for top in tile_starts(height, tile, overlap):
+        for left in tile_starts(width, tile, overlap):
+            sr = predict(lr[:, top : top + tile, left : left + tile])
+            fade = fade_in_out(sr.shape[-2:], scale * overlap)
+            y, x = scale * top, scale * left
+            total[:, y : y + sr.shape[1], x : x + sr.shape[2]] += fade * sr
+            weight[:, y : y + sr.shape[1], x : x + sr.shape[2]] += fade
+    return total / weight
+
+
+def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
+    """Where tiles begin so that they cover `length`, the last one flush with the end."""
+    if length <= tile:
+        return [0]
+    step = tile - overlap
+    return [*range(0, length - tile, step), length - tile]
+
+
+def fade_in_out(size: tuple[int, int], overlap: int) -> Tensor:
+    """Weights that rise from the border inwards over `overlap` pixels. Shape: -> (1, H, W)."""
+    ramps = []
+    for length in size:
+        distance = torch.minimum(torch.arange(length), torch.arange(length).flip(0)) + 1.0
+        ramps.append((distance / max(1, overlap)).clamp(max=1))
+    return (ramps[0][:, None] * ramps[1][None, :])[None]

@@ -1,0 +1,244 @@
+"""Find, check and load weights: other people's (VGG19, Inception) and our checkpoints.
+
+Nothing here falls back in silence: what is loaded carries a name that says what it is, and an
+untrained network says so in that name.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from srkit import models, paths
+
+# VGG19's layers in the order of torchvision's `features`; convI_J and reluI_J as in the VGG paper.
+VGG19_LAYERS: dict[str, int] = {}
+for _stage, _convs in enumerate((2, 2, 4, 4, 4), start=1):
+    for _conv in range(1, _convs + 1):
+        VGG19_LAYERS[f"conv{_stage}_{_conv}"] = len(VGG19_LAYERS)
+        VGG19_LAYERS[f"relu{_stage}_{_conv}"] = len(VGG19_LAYERS)
+    VGG19_LAYERS[f"pool{_stage}"] = len(VGG19_LAYERS)
+
+VGG19_URL = torchvision.models.VGG19_Weights.IMAGENET1K_V1.url  # ends in 8 digits of its sha256
+
+
+class WeightsError(ValueError):
+    """Weights that are absent, damaged or of something else; the message says what to do."""
+
+
+def sha256(path: str | Path) -> str:
+    """The hex SHA-256 of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def load_state(path: str | Path) -> dict[str, Tensor]:
+    """A PyTorch state dict, loaded without running any code that the file may hold.
+
+    Raises WeightsError where the file is absent or no state dict.
+    """
+    if not Path(path).is_file():
+        raise WeightsError(f"no weights file at {path}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(f"{path} is not a readable PyTorch state dict: {error}") from error
+
+
+# --- VGG19 for the content loss, Eq. (2) ---------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class VGG19:
+    """A VGG19 cut off after `layer`; `network` takes (B, 3, H, W) in [0, 1]."""
+
+    network: nn.Sequential
+    layer: str
+    name: str
+    feature_scale: float = 1.0
+
+
+class Standardise(nn.Module):
+    """ImageNet's mean and standard deviation, as torchvision's VGG19 wants them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return (image - self.mean) / self.std
+
+
+def vgg19_cached() -> Path:
+    """Where torchvision keeps (or would put) its VGG19."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(VGG19_URL).name
+
+
+def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
+    """VGG19 up to a layer, and a name that says which weights it has.
+
+    `weights`: "torchvision" (574 MB, downloaded once, checked by its hash); a path to a state
+    dict, torchvision's complete one or the normalised one that ends at relu3_1; "untrained"
+    (random weights of seed 0, for trying things offline); "auto": the file named by
+    $SRKIT_VGG19, else torchvision's where it is already on the disk, else untrained.
+    `layer`: "relu5_4" unless told otherwise, or the last one that the file reaches.
+    Raises WeightsError or ValueError where the file or the layer is not as said.
+    """
+    if layer is not None and layer not in VGG19_LAYERS:
+        raise ValueError(f"VGG19 has no layer {layer!r}; accepted: {', '.join(VGG19_LAYERS)}")
+    if weights == "auto":
+        named = os.environ.get("SRKIT_VGG19")
+        weights = named or ("torchvision" if vgg19_cached().is_file() else "untrained")
+    if weights == "untrained":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            whole = torchvision.models.vgg19(weights=None).features
+        return _cut(whole, layer or "relu5_4", "UNTRAINED VGG19 (random weights, seed 0)")
+    if weights == "torchvision":
+        state = torch.hub.load_state_dict_from_url(VGG19_URL, check_hash=True, map_location="cpu")
+        return _complete_vgg19(state, layer, "VGG19 (torchvision, ImageNet)")
+    state = load_state(weights)
+    if "features.0.weight" in state:
+        return _complete_vgg19(state, layer, f"VGG19 ({Path(weights).name})")
+    if tuple(state.get("0.weight", torch.empty(0)).shape) == (3, 3, 1, 1):
+        return _normalised_vgg19(state, layer, f"VGG19 ({Path(weights).name})")
+    raise WeightsError(
+        f"{weights} holds no VGG19: expected torchvision's keys (features.0.weight, ...) or those"
+        " of the normalised one (0.weight of shape 3x3x1x1, ...)"
+    )
+
+
+def _cut(features: nn.Sequential, layer: str, name: str) -> VGG19:
+    """torchvision's `features` up to a layer, with ReLUs that do not write over their input."""
+    kept = [m if not isinstance(m, nn.ReLU) else nn.ReLU() for m in features]
+    network = nn.Sequential(Standardise(), *kept[: VGG19_LAYERS[layer] + 1])
+    return VGG19(network, layer, f"{name}, {layer}")
+
+
+def _complete_vgg19(state: dict[str, Tensor], layer: str | None, name: str) -> VGG19:
+    features = torchvision.models.vgg19(weights=None).features
+    features.load_state_dict(
+        {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
+    )
+    return _cut(features, layer or "relu5_4", name)
+
+
+def _normalised_vgg19(state: dict[str, Tensor], layer: str | None, name: str) -> VGG19:
+    """The VGG19 of neural style transfer, its activations scaled to a mean of one.
+
+    Its own first layer, a 1x1 convolution, maps RGB in [0, 1] to the network's BGR range. It was
+    trained with reflection padding. Features are divided by 12.75, SRGAN's factor for VGG features
+    of 0-255 images (Ledig et al., section 3.2).
+    """
+    layers: list[nn.Module] = [nn.Conv2d(3, 3, 1)]
+    widths, channels, numbers = {1: 64, 2: 128, 3: 256}, 3, iter((2, 5, 9, 12, 16))
+    names: list[str] = [""]
+    keys = {"0": "0"}
+    for vgg_layer in list(VGG19_LAYERS)[: VGG19_LAYERS["relu3_1"] + 1]:
+        if vgg_layer.startswith("conv"):
+            width = widths[int(vgg_layer[4])]
+            keys[str(next(numbers))] = str(len(layers))
+            layers.append(nn.Conv2d(channels, width, 3, padding=1, padding_mode="reflect"))
+            channels = width
+        else:
+            layers.append(nn.ReLU() if vgg_layer.startswith("relu") else nn.MaxPool2d(2))
+        names.append(vgg_layer)
+    layer = layer or "relu3_1"
+    if layer not in names:
+        raise WeightsError(f"these VGG19 weights end at relu3_1 and do not reach {layer}")
+    network = nn.Sequential(*layers)
+    try:
+        renamed = {f"{keys[k.split('.')[0]]}.{k.split('.')[1]}": v for k, v in state.items()}
+        network.load_state_dict(renamed)
+    except (KeyError, RuntimeError) as error:
+        raise WeightsError(f"not the normalised VGG19 that it looked like: {error}") from error
+    return VGG19(network[: names.index(layer) + 1], layer, f"{name}, {layer}", feature_scale=12.75)
+
+
+# --- Our checkpoints -----------------------------------------------------------------------------
+
+GENERATORS: dict[str, type[nn.Module]] = {
+    "srresnet": models.SRGANGenerator,
+    "srgan": models.SRGANGenerator,
+    "sr-ugan": models.SRUGANGenerator,
+}
+
+
+def check_model(name: str) -> str:
+    """Return the model's name. Raises ValueError where it is none of ours."""
+    if name not in GENERATORS:
+        raise ValueError(f"unknown model {name!r}; accepted: {', '.join(GENERATORS)}")
+    return name
+
+
+def checkpoint_path(model: str, scale: int) -> Path:
+    """Where the shipped checkpoint of a model lies, whether or not it is there."""
+    return paths.CHECKPOINTS / f"{check_model(model)}_x{scale}.safetensors"
+
+
+def save_generator(
+    path: str | Path, generator: nn.Module, settings: dict[str, Any], metadata: dict[str, Any]
+) -> Path:
+    """Write a generator as fp16 safetensors: aside first, then renamed over the old file.
+
+    `settings` are the model's name and constructor arguments; `metadata` says how it was trained.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {
+        key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
+        for key, value in generator.state_dict().items()
+    }
+    text = {"settings": json.dumps(settings), "training": json.dumps(metadata)}
+    aside = path.with_name(path.name + ".part")
+    save_file(state, aside, metadata=text)
+    os.replace(aside, path)
+    return path
+
+
+def load_generator(
+    path: str | Path, model: str | None = None, scale: int | None = None
+) -> tuple[nn.Module, dict[str, Any]]:
+    """A trained generator in evaluation mode, and its metadata: `settings`, `training`, `sha256`.
+
+    Raises WeightsError where the file is absent or damaged, or holds another model or scale.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"no checkpoint at {path}; shipped: {', '.join(shipped()) or 'none'}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = file.metadata() or {}
+            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+        settings, training = json.loads(text["settings"]), json.loads(text["training"])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise WeightsError(f"{path} is no srkit checkpoint, or is damaged: {error}") from error
+    found = (settings["model"], settings["scale"])
+    for what, wanted, have in (("model", model, found[0]), ("scale", scale, found[1])):
+        if wanted is not None and wanted != have:
+            raise WeightsError(f"{path} holds {found[0]} at {found[1]}x, not {what} {wanted}")
+    generator = build_generator(settings)
+    try:
+        generator.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} does not fit its own settings: {error}") from error
+    return generator.eval(), {"settings": settings, "training": training, "sha256": sha256(path)}
+
+
+def build_generator(settings: dict[str, Any]) -> nn.Module:
+    """An untrained generator from settings such as {"model": "sr-ugan", "scale": 2, "wide": 96}."""
+    arguments = {key: value for key, value in settings.items() if key != "model"}
+    return GENERATORS[check_model(settings["model"])](**arguments)
+
+
+def shipped() -> list[str]:
+    """The names of the checkpoints that came with the package."""
+    return sorted(path.stem for path in paths.CHECKPOINTS.glob("*.safetensors"))
