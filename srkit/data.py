@@ -51,7 +51,7 @@ def to_tensor(image: Image.Image | np.ndarray) -> Tensor:
 
 
 def to_image(tensor: Tensor) -> Image.Image:
-    """A (3, H, W) tensor in [0, 1] as a PIL image, rounded to 8 bits; values outside are clipped."""
+    """A (3, H, W) tensor in [0, 1] as a PIL image, rounded to 8 bits and clipped."""
     array = tensor.detach().cpu().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
     return Image.fromarray(array)
 

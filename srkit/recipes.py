@@ -127,7 +127,7 @@ REDUCED: dict[tuple[str, str], dict[str, Any]] = {
     ("demo", "srresnet"): {"blocks": 4},
     ("demo", "srgan"): {"blocks": 4, "learning_rate": 2e-4},
     ("demo", "sr-ugan"): {"blocks": 2},
-}
+}  # fmt: skip
 
 
 def recipe(model: str = "sr-ugan", preset: str = "paper", scale: int = 2, **changes: Any) -> Recipe:

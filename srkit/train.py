@@ -279,8 +279,12 @@ def log_row(state: State, log: dict[str, Tensor], seconds: float) -> dict[str, A
 def describe(state: State, photos: Photos) -> dict[str, Any]:
     """What a checkpoint says of its own training."""
     recipe = state.recipe
+    settings = asdict(recipe)
+    if recipe.start_from:  # which checkpoint, not where somebody keeps it
+        trained = load_generator(recipe.start_from)[1]
+        settings["start_from"] = f"{trained['settings']['model']}, sha256 {trained['sha256'][:12]}"
     return {
-        "recipe": asdict(recipe),
+        "recipe": settings,
         "data": photos.name,
         "photographs": len(photos),
         "classes": len(photos.classes),
