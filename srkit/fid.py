@@ -11,7 +11,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
 
 from srkit.inception import FIDInception
 
@@ -26,10 +25,6 @@ class Statistics:
     n: int
     mean: np.ndarray  # (d,)
     scatter: np.ndarray  # (d, d), the sum of outer products of x - mean
-
-    @classmethod
-    def empty(cls, d: int) -> "Statistics":
-        return cls(0, np.zeros(d), np.zeros((d, d)))
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Statistics":
@@ -59,12 +54,25 @@ class Statistics:
         return self.scatter / (self.n - 1)
 
 
-def statistics(batches: Iterable[np.ndarray]) -> Statistics:
-    """The statistics of a stream of (N_i, d) batches."""
+def statistics(batches: Iterable[np.ndarray], rows_at_once: int = 1024) -> Statistics:
+    """The statistics of a stream of (N_i, d) batches, however they are cut.
+
+    Raises ValueError where there is nothing, or something not finite.
+    """
     whole: Statistics | None = None
+    waiting: list[np.ndarray] = []
+
+    def take(whole: Statistics | None) -> Statistics:
+        part = Statistics.of(np.concatenate(waiting))
+        waiting.clear()
+        return part if whole is None else whole.merged(part)
+
     for batch in batches:
-        part = Statistics.of(batch)
-        whole = part if whole is None else whole.merged(part)
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= rows_at_once:
+            whole = take(whole)
+    if waiting:
+        whole = take(whole)
     if whole is None:
         raise ValueError("no features: the stream was empty")
     return whole
@@ -130,23 +138,14 @@ def inception_features(images: Tensor, network: FIDInception) -> np.ndarray:
     return network(2 * x - 1).cpu().numpy()
 
 
-def image_statistics(
-    images: Iterable[Tensor], network: FIDInception | None = None, what: str = "features"
-) -> Statistics:
-    """Statistics of images, each (3, H, W) in [0, 1] and of any size: on the Inception's features,
-    or on pixel patches where no network is given."""
-
-    def batches() -> Iterable[np.ndarray]:
-        for image in tqdm(images, desc=what, disable=None, leave=False):
-            batch = image[None]
-            yield inception_features(batch, network) if network else patch_features(batch)
-
-    return statistics(batches())
+def features_of(images: Tensor, network: FIDInception | None) -> np.ndarray:
+    """Inception features, or pixel patches where no network is given."""
+    return patch_features(images) if network is None else inception_features(images, network)
 
 
 def measure_name(network: FIDInception | None) -> str:
     """What a distance on these features may be called in a table."""
-    return f"FID-{network.dims}" if network else "Frechet distance of 8x8 pixel patches"
+    return f"FID-{network.dims}" if network else "Patch Frechet distance"
 
 
 def measure_protocol(network: FIDInception | None) -> str:

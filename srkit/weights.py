@@ -184,6 +184,18 @@ def checkpoint_path(model: str, scale: int) -> Path:
     return paths.CHECKPOINTS / f"{check_model(model)}_x{scale}.safetensors"
 
 
+def trained_path(model: str, scale: int, preset: str) -> Path:
+    """Where notebooks 04 and 06 leave the generator that they train in a preset."""
+    return paths.runs(preset) / f"train-{check_model(model)}-x{scale}" / "generator.safetensors"
+
+
+def find_checkpoint(model: str, scale: int, preset: str = "demo") -> Path:
+    """The generator to show: in the presets `gpu` and `paper` the one that they trained, where it
+    is there; otherwise the shipped one. Print its path or metadata beside what it made."""
+    own = trained_path(model, scale, preset)
+    return own if preset in ("gpu", "paper") and own.is_file() else checkpoint_path(model, scale)
+
+
 def save_generator(
     path: str | Path, generator: nn.Module, settings: dict[str, Any], metadata: dict[str, Any]
 ) -> Path:

@@ -1,0 +1,169 @@
+"""Figures 1 and 2, drawn from the network objects themselves.
+
+Nothing here knows an architecture: kernel sizes, channels, strides, repeats and resolutions are
+read off the modules while a picture runs through them.
+"""
+
+from dataclasses import dataclass, replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from torch import nn
+
+from srkit import models
+
+# What is drawn as one box; everything inside it is summed up in its label.
+UNITS: dict[type[nn.Module], tuple[str, str]] = {
+    models.ResidualBlock: ("residual block", "#9fc5a8"),
+    models.DenseBlock: ("dense block", "#e9b87a"),
+    models.UNetBlock: ("U-Net residual block", "#9fb8d8"),
+    models.UpBlock: ("up: conv, attention, shuffle", "#c9a6d6"),
+    models.DownBlock: ("residual block, pool", "#9fb8d8"),
+    models.Attention: ("attention", "#f0d264"),
+    nn.Conv2d: ("convolution", "#d9d9d9"),
+    nn.PixelShuffle: ("pixel shuffle", "#c9a6d6"),
+    nn.AdaptiveAvgPool2d: ("pooling", "#f2f2f2"),
+    nn.Linear: ("dense layer", "#c4b7a6"),
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One box of a diagram: what it is, its label, its output and how often it is repeated."""
+
+    kind: str
+    colour: str
+    label: str
+    channels: int
+    size: float  # output height over the input's; 0 for vectors
+    name: str  # the module's place in the network, such as "unet.down.0"
+    repeats: int = 1
+
+
+def units(network: nn.Module, size: int = 64) -> list[Unit]:
+    """The boxes of a network in the order in which a size x size picture passes through them;
+    equal neighbours are one box with a count."""
+    found: list[Unit] = []
+    inside: list[nn.Module] = []  # the unit being run: its parts draw no boxes of their own
+
+    def enter(module: nn.Module, _) -> None:
+        inside.append(module)
+
+    def leave(name: str, module: nn.Module, output: torch.Tensor) -> None:
+        inside.pop()
+        if inside:
+            return
+        kind, colour = UNITS[type(module)]
+        flat = output.ndim == 2
+        relative = 0.0 if flat else output.shape[-1] / size
+        unit = Unit(kind, colour, describe(module), output.shape[1], relative, name)
+        last = found[-1] if found else None
+        if last and replace(last, name="", repeats=1) == replace(unit, name="", repeats=1):
+            found[-1] = replace(last, repeats=last.repeats + 1)
+        else:
+            found.append(unit)
+
+    handles = []
+    for name, module in network.named_modules():
+        if type(module) in UNITS:
+            handles.append(module.register_forward_pre_hook(enter))
+            hook = lambda m, _, out, name=name: leave(name, m, out)
+            handles.append(module.register_forward_hook(hook))
+    training = network.training
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, size, size))
+    finally:
+        network.train(training)
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+def describe(module: nn.Module) -> str:
+    """Kernel (k), number of feature maps (n) and stride (s) in the notation of Figure 1."""
+    if isinstance(module, nn.Linear):
+        return f"{module.out_features}"
+    if isinstance(module, nn.PixelShuffle):
+        return f"x{module.upscale_factor}"
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        return f"{module.output_size}x{module.output_size}"
+    convs = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
+    if isinstance(module, models.Attention):
+        return f"k{convs[-1].kernel_size[0]}"
+    main = [c for c in convs if c.kernel_size[0] > 1 and c.in_channels > 2]
+    return f"k{main[-1].kernel_size[0]}n{main[-1].out_channels}s{main[-1].stride[0]}"
+
+
+def draw(axes: Axes, network: nn.Module, title: str, size: int = 64) -> list[Unit]:
+    """One network from left to right; a step down is half the resolution, a step up twice it."""
+    boxes = units(network, size)
+    floor = min(b.size for b in boxes if b.size) / 2
+    level = [np.log2(b.size or floor) for b in boxes]
+    for place, (box, y) in enumerate(zip(boxes, level, strict=True)):
+        height = 0.16 + 0.07 * np.log2(max(box.channels, 1))
+        axes.add_patch(FancyBboxPatch((place - 0.33, y - height / 2), 0.66, height, lw=0.6,
+                       boxstyle="round,pad=0.02", facecolor=box.colour, edgecolor="#444"))  # fmt: skip
+        times = f"{box.repeats}× " if box.repeats > 1 else ""
+        axes.text(place, y, times + box.label, rotation=90, ha="center", va="center", fontsize=7.5)
+        if place:
+            axes.annotate("", (place - 0.36, y), (place - 0.64, level[place - 1]),
+                          arrowprops={"arrowstyle": "->", "lw": 0.7, "color": "#444"})  # fmt: skip
+    for start, end in skips(boxes):
+        y = max(level[start : end + 1]) + 0.62
+        path = [(start, level[start] + 0.4), (start, y), (end, y), (end, level[end] + 0.4)]
+        axes.plot(*zip(*path, strict=True), color="#888", lw=0.8, ls="--")
+    steps = sorted({round(v, 3): b.size for v, b in zip(level, boxes, strict=True)}.items())
+    names = [resolution(value) for _, value in steps]
+    axes.set_yticks([y for y, _ in steps], names, fontsize=8)
+    axes.set(xlim=(-0.8, len(boxes) - 0.2), ylim=(min(level) - 0.6, max(level) + 1.05), xticks=[])
+    axes.set_title(title, fontsize=10, loc="left")
+    for side in ("top", "right", "bottom"):
+        axes.spines[side].set_visible(False)
+    return boxes
+
+
+def resolution(size: float) -> str:
+    """A relative output size in words: 1x, 2x, 1/4, or "vector" for none."""
+    if size == 0:
+        return "vector"
+    return f"{size:g}x" if size >= 1 else f"1/{1 / size:g}"
+
+
+def skips(boxes: list[Unit]) -> list[tuple[int, int]]:
+    """The long skips: SRGAN's from its first convolution to its last before upsampling, and the
+    U-Net's from each level down to the way up at the same resolution."""
+    places = {box.name: place for place, box in enumerate(boxes)}
+    found = []
+    if "head.0" in places and "merge.0" in places:
+        found.append((places["head.0"], places["merge.0"]))
+    for name, place in places.items():
+        if name.startswith("unet.up."):
+            same = [
+                p for n, p in places.items()
+                if n.startswith("unet.down.") and boxes[p].size == boxes[place].size
+            ]  # fmt: skip
+            found.append((max(same), place))
+    return found
+
+
+def architecture(generator: nn.Module, discriminator: nn.Module, name: str) -> Figure:
+    """Figure 1 or 2: generator above discriminator, read off the two objects."""
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(12, 7.4), layout="constrained", height_ratios=(1.1, 1)
+    )
+    parts = [(above, generator, "generator", 64), (below, discriminator, "discriminator", 256)]
+    legend: dict[str, str] = {}
+    for axes, network, role, size in parts:
+        millions = models.count_parameters(network) / 1e6
+        boxes = draw(axes, network, f"{name} {role}, {millions:.2f} M parameters", size)
+        legend |= {box.kind: box.colour for box in boxes}
+    patches = [plt.Rectangle((0, 0), 1, 1, fc=c, ec="#444", lw=0.6) for c in legend.values()]
+    figure.legend(patches, list(legend), loc="outside lower center", ncols=5, fontsize=8,
+                  title="k kernel size, n feature maps, s stride (of a block's last convolution);"
+                        " dashed: long skips; height: resolution", title_fontsize=8)  # fmt: skip
+    return figure

@@ -1,0 +1,154 @@
+"""Measure methods on photographs under one protocol: the rows behind Figure 3."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from srkit import metrics, results
+from srkit.data import Photos, bicubic_lr_pil, crop_to_multiple, to_tensor
+from srkit.fid import Statistics, features_of, frechet_distance, measure_name, measure_protocol
+from srkit.fid import statistics as statistics_of
+from srkit.inception import FIDInception
+from srkit.upscale import upscale
+from srkit.weights import GENERATORS, find_checkpoint, sha256
+
+TWICE = " twice"  # "sr-ugan twice" is the 2x model applied to its own output
+
+
+def hr_images(photos: Photos, scale: int) -> Iterator[Image.Image]:
+    """The photographs as HR: cut to a multiple of the scale, otherwise at their own size."""
+    for number in range(len(photos)):
+        yield crop_to_multiple(Image.fromarray(photos[number]), scale)
+
+
+def enlarge(
+    lr: Image.Image, method: str, scale: int, preset: str = "demo", device: str = "cpu"
+) -> Image.Image:
+    """`upscale` by a method's name in tables, which may end in " twice" (2x applied two times)."""
+    if method.endswith(TWICE):
+        if scale != 4:
+            raise ValueError(f"{method!r} enlarges 4 times, not {scale}")
+        once = method.removesuffix(TWICE)
+        return enlarge(enlarge(lr, once, 2, preset, device), once, 2, preset, device)
+    checkpoint = find_checkpoint(method, scale, preset) if method in GENERATORS else None
+    return upscale(lr, method, scale, checkpoint, device)
+
+
+def weights_of(method: str, scale: int, preset: str) -> str | None:
+    """The first digits of the checkpoint's SHA-256, or None for an interpolation."""
+    model = method.removesuffix(TWICE)
+    if model not in GENERATORS:
+        return None
+    return sha256(find_checkpoint(model, 2 if method.endswith(TWICE) else scale, preset))[:12]
+
+
+def measure(
+    methods: Sequence[str],
+    photos: Photos,
+    scale: int = 2,
+    networks: Iterable[FIDInception] = (),
+    preset: str = "demo",
+    seed: int = 0,
+    device: str = "cpu",
+) -> list[results.Row]:
+    """PSNR, SSIM (Y, border `scale`) and Frechet distances of each method, as result rows.
+
+    LR is the antialiased bicubic of each photograph at its own size, every prediction is rounded
+    to 8 bits. The Frechet distances, between all predictions and all HR photographs, are taken on
+    pixel patches and on each of `networks`; HR against itself is added as "hr".
+    """
+    feature_spaces: list[FIDInception | None] = [None, *networks]
+    truth = {space: _statistics(hr_images(photos, scale), space) for space in feature_spaces}
+    rows = []
+    common: dict[str, Any] = {
+        "dataset": photos.name, "n": len(photos), "scale": scale, "preset": preset,
+        "seed": seed, "device": device,
+    }  # fmt: skip
+    for method in ("hr", *methods):
+        scores: dict[str, list[float]] = {"PSNR": [], "SSIM": []}
+        predictions: list[Image.Image] = []
+        for hr in tqdm(hr_images(photos, scale), method, len(photos), disable=None, leave=False):
+            is_hr = method == "hr"
+            lr = bicubic_lr_pil(hr, scale)
+            sr = hr if is_hr else enlarge(lr, method, scale, preset, device)
+            predictions.append(sr)
+            if not is_hr:
+                scores["PSNR"].append(metrics.psnr(sr, hr, "y", scale))
+                scores["SSIM"].append(metrics.ssim(sr, hr, "y", scale))
+        more = common | {"method": method, "weights": weights_of(method, scale, preset)}
+        protocol = metrics.protocol("y", scale)
+        for metric, values in scores.items():
+            if values:
+                mean = sum(values) / len(values)
+                rows.append(results.measured(metric=metric, protocol=protocol, value=mean, **more))
+        for space, true in truth.items():
+            distance = frechet_distance(_statistics(predictions, space), true)
+            rows.append(
+                results.measured(
+                    metric=measure_name(space), protocol=measure_protocol(space),
+                    value=distance, **more,
+                )
+            )  # fmt: skip
+    return rows
+
+
+def _statistics(images: Iterable[Image.Image], network: FIDInception | None) -> Statistics:
+    return statistics_of(features_of(to_tensor(image)[None], network) for image in images)
+
+
+def table(rows: list[results.Row], methods: Sequence[str], dataset: str, scale: int, preset: str):
+    """Figure 3 as (header, body): measured columns, their ratio to bicubic, and the report's quote.
+
+    A column is a metric that was measured on the data set; its ratio column is added for the
+    Frechet distances, since only ratios compare with the report's.
+    """
+    chosen = results.select(rows, dataset=dataset, scale=scale, preset=preset, source="measured")
+    found = dict.fromkeys(row["metric"] for row in chosen)
+    names = [m for m in ("PSNR", "SSIM") if m in found]
+    frechet = sorted(m for m in found if m not in names)
+    header = ["Method", *[f"{m} (dB)" if m == "PSNR" else m for m in names]]
+    for metric in frechet:
+        header += [metric, "/ bicubic"]
+    header += ["FID, quoted", "/ bicubic, quoted"] if scale == 2 else []
+    body = []
+    for method in methods:
+        line = [results.LABELS[method]]
+        mine = results.select(chosen, method=method)
+        for metric in names:
+            line.append(_show(results.value(mine, metric=metric), metric))
+        for metric in frechet:
+            own = results.value(mine, metric=metric)
+            base = results.value(chosen, method="bicubic", metric=metric)
+            line += [_show(own, metric), _show(own / base if own is not None and base else None)]
+        if scale == 2:
+            quote = results.REPORT_FID.get(method)
+            ratio = None if quote is None else quote / results.REPORT_FID["bicubic"]
+            line += [_show(quote, "quote"), _show(ratio)]
+        body.append(line)
+    return header, body
+
+
+def _show(value: float | None, metric: str = "ratio") -> str:
+    """A number with the digits that its metric deserves; a dash where there is none."""
+    if value is None:
+        return "–"
+    digits = {"PSNR": 2, "SSIM": 4, "ratio": 3, "quote": 3}.get(metric, 2)
+    return f"{value:.{digits}f}"
+
+
+def held_out_crops(photos: Photos, count: int, size: int) -> Tensor:
+    """The middles of `count` photographs, no two of one class where that can be.
+
+    Shape: (count, 3, size, size) in [0, 1].
+    """
+    order = sorted(range(len(photos)), key=lambda i: (photos.labels[:i].count(photos.labels[i]), i))
+    crops = []
+    for number in order[:count]:
+        photo = photos[number]
+        top, left = (photo.shape[0] - size) // 2, (photo.shape[1] - size) // 2
+        crops.append(to_tensor(photo[top : top + size, left : left + size]))
+    return torch.stack(crops)

@@ -1,0 +1,238 @@
+"""The kit's figures: one function a figure, each returning a Matplotlib `Figure`.
+
+Pixels are shown with nearest-neighbour, crops of one row share one box and one range, and a method
+has one label and one colour everywhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch, Ellipse, Rectangle
+from PIL import Image
+from torch import Tensor
+
+from srkit.data import to_image
+from srkit.metrics import psnr
+from srkit.results import LABELS
+
+COLOURS = {
+    "nearest": "#8c8c8c", "bilinear": "#b8860b", "bicubic": "#5b7aa9", "srresnet": "#3c9d6d",
+    "srgan": "#d1772e", "sr-ugan": "#b0304f", "hr": "#222222",
+}  # fmt: skip
+
+Picture = Image.Image | np.ndarray | Tensor
+
+
+def save(figure: Figure, path: str | Path, dpi: int = 110) -> Path:
+    """Write a figure as PNG without date or version, so that the same figure is the same bytes."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".part")
+    figure.savefig(aside, dpi=dpi, format="png", bbox_inches="tight", metadata={"Software": None})
+    aside.replace(path)
+    return path
+
+
+def as_pixels(picture: Picture) -> np.ndarray:
+    """A picture as uint8 (H, W, 3)."""
+    if isinstance(picture, Tensor):
+        picture = to_image(picture)
+    return np.asarray(picture)
+
+
+def colour(method: str) -> str:
+    """A method's colour; "sr-ugan twice" has that of "sr-ugan"."""
+    return COLOURS[method.split()[0]]
+
+
+def panel(axes: Axes, picture: Picture, title: str = "", below: str = "") -> None:
+    """One picture in its own pixels, with a title above and a line below."""
+    axes.imshow(as_pixels(picture), interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(title, fontsize=9)
+    axes.set_xlabel(below, fontsize=9)
+
+
+def show_images(pictures: Mapping[str, Picture], width: float = 2.4) -> Figure:
+    """A row of captioned pictures."""
+    figure, grid = plt.subplots(
+        1, len(pictures), figsize=(width * len(pictures), width + 0.4), squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for axes, (title, picture) in zip(grid[0], pictures.items(), strict=True):
+        panel(axes, picture, title)
+    return figure
+
+
+def detail_box(hr: Picture, size: int = 64) -> tuple[int, int]:
+    """(top, left) of the size x size square of HR with the most fine detail, away from the border.
+
+    It is chosen on HR alone, by the mean absolute difference between neighbouring pixels.
+    """
+    grey = as_pixels(hr).astype(float).mean(2)
+    detail = np.abs(np.diff(grey, axis=0))[:, 1:] + np.abs(np.diff(grey, axis=1))[1:]
+    total = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    sums = total[size:, size:] - total[:-size, size:] - total[size:, :-size] + total[:-size, :-size]
+    edge = min(8, (min(sums.shape) - 1) // 2)
+    inner = sums[edge : sums.shape[0] - edge, edge : sums.shape[1] - edge]
+    top, left = np.unravel_index(inner.argmax(), inner.shape)
+    return int(top) + edge, int(left) + edge
+
+
+def comparison(
+    rows: Sequence[Mapping[str, Picture]], scale: int, zoom: int = 64, title: str = ""
+) -> Figure:
+    """Figures 4 and 5: one photograph a row, one method a column, the last column HR.
+
+    `rows` map a method's name to its picture and end with "hr". Each panel shows the whole picture
+    and, below it, the same zoom x zoom square of every method, with PSNR (Y, border `scale`).
+    """
+    columns = list(rows[0])
+    figure, grid = plt.subplots(
+        2 * len(rows), len(columns), squeeze=False, layout="constrained",
+        figsize=(2.35 * len(columns), 4.85 * len(rows)),
+    )  # fmt: skip
+    for number, row in enumerate(rows):
+        top, left = detail_box(row["hr"], zoom)
+        for column, method in enumerate(columns):
+            picture = as_pixels(row[method])
+            whole, crop = grid[2 * number, column], grid[2 * number + 1, column]
+            panel(whole, picture, LABELS[method] if method != "hr" else "Ground truth HR")
+            box = Rectangle((left - 0.5, top - 0.5), zoom, zoom, fill=False, ec="#ffd400", lw=1.2)
+            whole.add_patch(box)
+            below = "PSNR" if method == "hr" else f"{psnr(picture, row['hr'], 'y', scale):.2f} dB"
+            panel(
+                crop, picture[top : top + zoom, left : left + zoom], "", below.replace("PSNR", "")
+            )
+            for spine in crop.spines.values():
+                spine.set(edgecolor=colour(method), linewidth=2)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def table(
+    header: Sequence[str], body: Sequence[Sequence[str]], notes: Sequence[str] = ()
+) -> Figure:
+    """A table as a picture, with notes below it; the first column is left-aligned."""
+    lengths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
+    widths = [(n + 3) / sum(n + 3 for n in lengths) for n in lengths]
+    figure, axes = plt.subplots(
+        figsize=(0.085 * sum(n + 3 for n in lengths), 0.33 * (len(body) + 1) + 0.24 * len(notes))
+    )
+    axes.axis("off")
+    drawn = axes.table(
+        [list(line) for line in body], colLabels=list(header), colWidths=widths, loc="upper center",
+        cellLoc="right", edges="horizontal",
+    )  # fmt: skip
+    drawn.auto_set_font_size(False)
+    drawn.set_fontsize(9)
+    drawn.scale(1, 1.35)
+    for (line, column), cell in drawn.get_celld().items():
+        if column == 0:
+            cell.get_text().set_horizontalalignment("left")
+        if line == 0:
+            cell.get_text().set_fontweight("bold")
+    if notes:
+        axes.text(0, -0.02, "\n".join(notes), fontsize=7.5, va="top", transform=axes.transAxes)
+    return figure
+
+
+def training_curves(logs: Mapping[str, Sequence[dict]], baseline: float | None = None) -> Figure:
+    """Loss terms, the discriminator's opinion and held-out PSNR against the update.
+
+    `logs` map a model's name to the rows of its log.jsonl; `baseline` is bicubic's PSNR.
+    """
+    figure, (terms, opinion, quality) = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    styles = {"mse": "-", "content": "--", "adversarial": ":", "class": "-."}
+    for model, rows in logs.items():
+        for name, style in styles.items():
+            points = [(row["step"], row[name]) for row in rows if name in row]
+            if points:
+                terms.plot(*zip(*points, strict=True), style, color=colour(model), lw=1.2,
+                           label=f"{LABELS[model]} {name}")  # fmt: skip
+        for name, style in (("d_real", "-"), ("d_fake", ":")):
+            points = [(row["step"], row[name]) for row in rows if name in row]
+            if points:
+                label = f"{LABELS[model]} D({'real' if name == 'd_real' else 'fake'})"
+                opinion.plot(*zip(*points, strict=True), style, color=colour(model), label=label)
+        points = [(row["step"], row["psnr"]) for row in rows if "psnr" in row]
+        quality.plot(*zip(*points, strict=True), ".-", color=colour(model), label=LABELS[model])
+    terms.set(yscale="log", title="Loss terms, before their weights", xlabel="update")
+    opinion.set(ylim=(-0.02, 1.02), title="Discriminator: probability of real", xlabel="update")
+    quality.set(title="Held-out PSNR of the EMA generator (Y, dB)", xlabel="update")
+    if baseline is not None:
+        quality.axhline(baseline, color=colour("bicubic"), ls="--", lw=1, label="Bicubic")
+    for axes in (terms, opinion, quality):
+        axes.grid(alpha=0.25)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=7)
+        else:
+            axes.text(0.5, 0.5, "no discriminator", ha="center", transform=axes.transAxes)
+    return figure
+
+
+def samples_over_time(folder: str | Path, limit: int = 7) -> Figure:
+    """The held-out crop that a run kept in `samples/`, from its first update to its last."""
+    files = sorted(Path(folder).glob("step_*.png"))
+    if not files:
+        raise ValueError(f"no samples in {folder}; train first")
+    chosen = dict.fromkeys(
+        np.linspace(0, len(files) - 1, min(limit, len(files))).round().astype(int)
+    )
+    pictures = {}
+    for number in chosen:
+        with Image.open(files[number]) as image:
+            pictures[f"update {int(files[number].stem.split('_')[1])}"] = image.convert("RGB")
+    return show_images(pictures, 1.9)
+
+
+def receptive_fields(fields: Mapping[str, Tensor], scale: int = 2) -> Figure:
+    """Where an output pixel's value comes from: log10 of the gradient, one panel a network.
+
+    `fields` map a title to the output of `models.receptive_field`. Axes are in output pixels from
+    the probed one; white is no influence at all.
+    """
+    figure, grid = plt.subplots(
+        1, len(fields), figsize=(4.1 * len(fields), 3.8), squeeze=False, layout="constrained"
+    )
+    for axes, (title, influence) in zip(grid[0], fields.items(), strict=True):
+        values = influence.numpy()
+        values = np.where(values > 0, np.log10(values / values.max() + 1e-30), np.nan)
+        half = scale * values.shape[0] / 2
+        drawn = axes.imshow(values, vmin=-8, vmax=0, cmap="magma", interpolation="nearest",
+                            extent=(-half, half, half, -half))  # fmt: skip
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("output pixels")
+    figure.colorbar(
+        drawn, ax=grid[0].tolist(), label="influence, log10 of the largest", shrink=0.85
+    )
+    return figure
+
+
+def gaussians(mean_a, cov_a, mean_b, cov_b, distance: float) -> Figure:
+    """Two 2-D Gaussians as their 1- and 2-sigma ellipses, with their Frechet distance."""
+    figure, axes = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
+    for label, mean, cov, tint in (("A", mean_a, cov_a, COLOURS["bicubic"]),
+                                   ("B", mean_b, cov_b, COLOURS["sr-ugan"])):  # fmt: skip
+        values, vectors = np.linalg.eigh(np.asarray(cov, dtype=float))
+        angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
+        for sigma in (1, 2):
+            high, low = 2 * sigma * np.sqrt(values[::-1].clip(min=0))
+            axes.add_patch(Ellipse(tuple(mean), high, low, angle=angle, color=tint, alpha=0.22))
+        axes.plot(*mean, "o", color=tint, label=label)
+    axes.set(aspect="equal", title=f"squared Frechet distance {distance:.3f}")
+    axes.autoscale_view()
+    axes.grid(alpha=0.25)
+    axes.legend()
+    return figure
+
+
+def link(figure: Figure, start: Axes, end: Axes) -> None:
+    """A thin line from the middle of one panel to the middle of another."""
+    figure.add_artist(ConnectionPatch((0.5, 0.5), (0.5, 0.5), "axes fraction", "axes fraction",
+                                      axesA=start, axesB=end, lw=0.5))  # fmt: skip

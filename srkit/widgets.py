@@ -1,0 +1,112 @@
+"""Things to play with at the end of a notebook: one function a widget.
+
+Each widget redraws a figure that the notebook has already shown, so that a page without a running
+kernel lacks nothing but the playing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from ipywidgets import Dropdown, FloatSlider, IntSlider, SelectionSlider, interactive
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import nn
+
+from srkit import fid, figures, models
+from srkit.data import bicubic_lr_pil, crop_to_multiple
+from srkit.metrics import psnr
+from srkit.results import LABELS
+
+
+def _shown(draw: Callable[..., Figure]) -> Callable[..., None]:
+    """`draw`, with its figure displayed and closed."""
+
+    def show(**values) -> None:
+        figure = draw(**values)
+        display(figure)
+        plt.close(figure)
+
+    return show
+
+
+def explore_methods(
+    photo: Image.Image,
+    methods: Sequence[str],
+    predict: Callable[[Image.Image, str], Image.Image],
+    scale: int = 2,
+    zoom: int = 64,
+) -> interactive:
+    """Choose a method and a square of the photograph; see LR's prediction beside HR.
+
+    `predict(lr, method)` returns the enlarged picture.
+    """
+    hr = crop_to_multiple(photo, scale)
+    lr = bicubic_lr_pil(hr, scale)
+    done: dict[str, Image.Image] = {}
+
+    def draw(method: str, left: int, top: int) -> Figure:
+        if method not in done:
+            done[method] = predict(lr, method)
+        sr = done[method]
+        box = (left, top, left + zoom, top + zoom)
+        title = f"{LABELS[method]}: {psnr(sr, hr, 'y', scale):.2f} dB"
+        return figures.show_images({title: sr.crop(box), "HR": hr.crop(box), "all of it": hr}, 3.2)
+
+    names = [(LABELS[method], method) for method in methods]
+    return interactive(
+        _shown(draw),
+        method=Dropdown(options=names, description="method"),
+        left=IntSlider(hr.width // 3, 0, hr.width - zoom, 8, continuous_update=False),
+        top=IntSlider(hr.height // 3, 0, hr.height - zoom, 8, continuous_update=False),
+    )
+
+
+def explore_samples(folder: str | Path) -> interactive:
+    """Move through a training run's held-out samples, update by update."""
+    files = {int(f.stem.split("_")[1]): f for f in sorted(Path(folder).glob("step_*.png"))}
+    if not files:
+        raise ValueError(f"no samples in {folder}; train first")
+
+    def draw(update: int) -> Figure:
+        with Image.open(files[update]) as image:
+            return figures.show_images({f"update {update}": image.convert("RGB")}, 4)
+
+    return interactive(
+        _shown(draw), update=SelectionSlider(options=list(files), continuous_update=False)
+    )
+
+
+def explore_receptive_field(generators: Mapping[str, nn.Module]) -> interactive:
+    """Choose a network and the size of its input; see what one output pixel depends on."""
+
+    def draw(network: str, size: int) -> Figure:
+        field = models.receptive_field(generators[network], size)
+        return figures.receptive_fields({f"{network}, {size}x{size} input": field})
+
+    return interactive(
+        _shown(draw),
+        network=Dropdown(options=list(generators)),
+        size=SelectionSlider(options=[32, 64, 96, 128], value=96, continuous_update=False),
+    )
+
+
+def explore_gaussians() -> interactive:
+    """Move and stretch one of two Gaussians; see their Frechet distance."""
+
+    def draw(shift: float, stretch: float, correlation: float) -> Figure:
+        cov_a = np.eye(2)
+        off = correlation * stretch
+        cov_b = np.array([[stretch**2, off], [off, 1.0]])
+        a, b = (fid.Statistics(2, np.array(m), c) for m, c in (((0.0, 0.0), cov_a),
+                                                               ((shift, 0.0), cov_b)))  # fmt: skip
+        return figures.gaussians(a.mean, cov_a, b.mean, cov_b, fid.frechet_distance(a, b))
+
+    return interactive(
+        _shown(draw),
+        shift=FloatSlider(1.0, min=-3, max=3, step=0.25, continuous_update=False),
+        stretch=FloatSlider(1.5, min=0.25, max=3, step=0.25, continuous_update=False),
+        correlation=FloatSlider(0.0, min=-0.9, max=0.9, step=0.1, continuous_update=False),
+    )
