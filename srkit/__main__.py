@@ -29,6 +29,27 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="srkit", description=__doc__.splitlines()[0])
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
+    report = commands.add_parser("report", help="run the notebooks in order, headlessly")
+    report.add_argument("--preset", default="demo", help="smoke, demo, laptop, gpu or paper")
+    _photo_options(report)
+    report.add_argument("--only", nargs="+", default=[], metavar="NOTEBOOK", help="such as 05 06")
+    report.add_argument("-p", "--parameter", nargs=2, action="append", default=[],
+                        metavar=("NAME", "VALUE"), help="a notebook parameter")  # fmt: skip
+    report.set_defaults(run=run_report)
+
+    lab = commands.add_parser("lab", help="open JupyterLab on the notebooks")
+    lab.add_argument("options", nargs="*", help="passed on to JupyterLab, after --")
+    lab.set_defaults(run=run_lab)
+
+    enlarge = commands.add_parser("upscale", help="enlarge a picture or a folder of pictures")
+    enlarge.add_argument("source", type=Path, help="a picture, or a folder of pictures")
+    enlarge.add_argument("target", type=Path, help="the file or folder to write")
+    enlarge.add_argument("--model", default="sr-ugan", help="bicubic, ..., srgan or sr-ugan")
+    enlarge.add_argument("--scale", type=int, default=2)
+    enlarge.add_argument("--checkpoint", type=Path, help="instead of the shipped one")
+    enlarge.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    enlarge.set_defaults(run=run_upscale)
+
     train = commands.add_parser("train", help="train a model by a recipe; resumes by itself")
     train.add_argument("--model", default="sr-ugan", help="srresnet, srgan or sr-ugan")
     train.add_argument("--scale", type=int, default=2, help="2 or 4")
@@ -52,6 +73,55 @@ def _photo_options(command: argparse.ArgumentParser) -> None:
         "--data", default="embedded",
         help="embedded, a photo folder, imagenette[:FOLDER] or imagenet:FOLDER",
     )  # fmt: skip
+
+
+def run_report(options: argparse.Namespace) -> int:
+    """`srkit report`: execute the notebooks, then print the table and what was written."""
+    from srkit.report import NotebookError, report, summary
+
+    parameters = {name: parse_value(text) for name, text in options.parameter}
+    try:
+        report(options.preset, options.data, parameters, options.only)
+    except NotebookError as error:
+        print(f"\nsrkit report: {error}", file=sys.stderr)
+        return 1
+    print(summary(options.preset, options.data))
+    return 0
+
+
+def run_lab(options: argparse.Namespace) -> int:
+    """`srkit lab`: JupyterLab on notebooks/, with this interpreter as its kernel."""
+    import subprocess
+
+    from srkit import paths
+    from srkit.report import use_own_kernel
+
+    use_own_kernel(paths.runs("lab") / "jupyter")
+    command = [sys.executable, "-m", "jupyterlab", *options.options]
+    return subprocess.call(command, cwd=paths.notebooks())
+
+
+def run_upscale(options: argparse.Namespace) -> int:
+    """`srkit upscale`: PNG or whatever the target's name says, one line a picture."""
+    from PIL import Image
+
+    from srkit.data import photo_files, read_photo
+    from srkit.train import pick_device
+    from srkit.upscale import upscale
+
+    device = str(pick_device(options.device))
+    if not options.source.exists():
+        raise FileNotFoundError(f"no picture or folder at {options.source}")
+    folder = options.source.is_dir()
+    files = photo_files(options.source) if folder else [options.source]
+    for file in files:
+        target = options.target / f"{file.stem}.png" if folder else options.target
+        picture = Image.fromarray(read_photo(file))
+        sr = upscale(picture, options.model, options.scale, options.checkpoint, device)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sr.save(target)
+        print(f"{file.name} {picture.width}x{picture.height} -> {target} {sr.width}x{sr.height}")
+    return 0
 
 
 def run_train(options: argparse.Namespace) -> int:
@@ -87,18 +157,23 @@ def run_train(options: argparse.Namespace) -> int:
 
 def parse_setting(text: str) -> tuple[str, object]:
     """ "batch=16" as ("batch", 16). Raises ValueError on an unknown field or a bad value."""
-    import ast
-
     from srkit.recipes import Recipe
 
     name, sign, value = text.partition("=")
     known = [field.name for field in fields(Recipe)]
     if not sign or name not in known:
         raise ValueError(f"--set {text}: expected FIELD=VALUE with one of {', '.join(known)}")
+    return name, parse_value(value)
+
+
+def parse_value(text: str) -> object:
+    """A number, True, False, None or a tuple where the text is one; else the text itself."""
+    import ast
+
     try:
-        return name, ast.literal_eval(value)
+        return ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return name, value
+        return text
 
 
 if __name__ == "__main__":

@@ -133,6 +133,17 @@ class Photos:
             self._cached_bytes += photo.nbytes
         return photo
 
+    def subset(self, numbers: Sequence[int]) -> "Photos":
+        """The photographs of these numbers, in this order, with the same classes."""
+        items, labels = [self.items[i] for i in numbers], [self.labels[i] for i in numbers]
+        return replace(self, items=items, labels=labels, _cache={}, _cached_bytes=0)
+
+    def spread(self, count: int | None) -> "Photos":
+        """`count` photographs evenly spaced through the set; all of them for None."""
+        if count is None or count >= len(self):
+            return self
+        return self.subset([int(i) for i in np.linspace(0, len(self) - 1, count).round()])
+
     def smaller_than(self, side: int) -> list[int]:
         """The photographs with a side under `side` pixels. Only the files' headers are read."""
         if self.short_side is not None and self.short_side >= side:
@@ -157,9 +168,7 @@ class Photos:
     def without_small(self, side: int) -> "Photos":
         """The photographs of at least side x side."""
         small = set(self.smaller_than(side))
-        kept = [i for i in range(len(self)) if i not in small]
-        items, labels = [self.items[i] for i in kept], [self.labels[i] for i in kept]
-        return replace(self, items=items, labels=labels, _cache={}, _cached_bytes=0)
+        return self.subset([i for i in range(len(self)) if i not in small])
 
     def size(self, index: int) -> tuple[int, int]:
         """Width and height of photograph `index`, from its header where it is a file."""
@@ -232,11 +241,11 @@ def photo_folder(
         raise ValueError(f"unknown split {split!r}; accepted: train, val, all")
     own_split = split != "all" and (root / split).is_dir()
     folder = root / split if own_split else root
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+    files = photo_files(folder)
     if not own_split and split != "all":
         files = [f for i, f in enumerate(files) if (i % 10 == 0) == (split == "val")]
     if not files:
-        raise DataError(f"no photographs for {split!r} under {folder} (looked for {_suffixes()})")
+        raise DataError(f"{root} has too few photographs for a split {split!r} of its own")
     names = [f.relative_to(folder).parts[0] if f.parent != folder else "" for f in files]
     if per_class is not None:
         kept, seen = [], dict.fromkeys(names, 0)
@@ -251,8 +260,12 @@ def photo_folder(
     return Photos(f"{root.name}-{split}", files, labels, classes, short_side)
 
 
-def _suffixes() -> str:
-    return ", ".join(sorted(SUFFIXES))
+def photo_files(folder: Path) -> list[Path]:
+    """The pictures in a folder and below it, sorted. Raises DataError where there are none."""
+    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+    if not files:
+        raise DataError(f"no photographs under {folder}; looked for {', '.join(sorted(SUFFIXES))}")
+    return files
 
 
 def from_torchvision(
@@ -351,8 +364,8 @@ def centre_crops(photos: Photos, crop: int, count: int) -> Tensor:
 
     Shape: (count, 3, crop, crop) in [0, 1].
     """
-    numbers = np.linspace(0, len(photos) - 1, min(count, len(photos))).round().astype(int)
-    chosen = [photos[int(number)] for number in numbers]
+    spread = photos.spread(count)
+    chosen = [spread[number] for number in range(len(spread))]
     crop = min(crop, *(min(photo.shape[:2]) // 4 * 4 for photo in chosen))
     crops = []
     for photo in chosen:

@@ -60,7 +60,7 @@ def units(network: nn.Module, size: int = 64) -> list[Unit]:
         kind, colour = UNITS[type(module)]
         flat = output.ndim == 2
         relative = 0.0 if flat else output.shape[-1] / size
-        unit = Unit(kind, colour, describe(module), output.shape[1], relative, name)
+        unit = Unit(kind, colour, describe(module, name), output.shape[1], relative, name)
         last = found[-1] if found else None
         if last and replace(last, name="", repeats=1) == replace(unit, name="", repeats=1):
             found[-1] = replace(last, repeats=last.repeats + 1)
@@ -84,10 +84,11 @@ def units(network: nn.Module, size: int = 64) -> list[Unit]:
     return found
 
 
-def describe(module: nn.Module) -> str:
+def describe(module: nn.Module, name: str = "") -> str:
     """Kernel (k), number of feature maps (n) and stride (s) in the notation of Figure 1."""
     if isinstance(module, nn.Linear):
-        return f"{module.out_features}"
+        head = "" if name.split(".")[-1].isdigit() else f"{name}\n"
+        return f"{head}{module.out_features}"
     if isinstance(module, nn.PixelShuffle):
         return f"x{module.upscale_factor}"
     if isinstance(module, nn.AdaptiveAvgPool2d):
@@ -104,23 +105,33 @@ def draw(axes: Axes, network: nn.Module, title: str, size: int = 64) -> list[Uni
     boxes = units(network, size)
     floor = min(b.size for b in boxes if b.size) / 2
     level = [np.log2(b.size or floor) for b in boxes]
+    rise = (max(level) - min(level) + 2) / 8  # a box's height follows the panel's
     for place, (box, y) in enumerate(zip(boxes, level, strict=True)):
-        height = 0.16 + 0.07 * np.log2(max(box.channels, 1))
-        axes.add_patch(FancyBboxPatch((place - 0.33, y - height / 2), 0.66, height, lw=0.6,
-                       boxstyle="round,pad=0.02", facecolor=box.colour, edgecolor="#444"))  # fmt: skip
-        times = f"{box.repeats}× " if box.repeats > 1 else ""
-        axes.text(place, y, times + box.label, rotation=90, ha="center", va="center", fontsize=7.5)
+        height = rise * (0.34 + 0.04 * np.log2(max(box.channels, 1)))
+        frame = FancyBboxPatch(
+            (place - 0.36, y - height / 2), 0.72, height, boxstyle="round,pad=0.02",
+            lw=0.6, facecolor=box.colour, edgecolor="#444",
+        )  # fmt: skip
+        axes.add_patch(frame)
+        times = f"{box.repeats}×\n" if box.repeats > 1 else ""
+        axes.text(place, y, times + box.label, ha="center", va="center", fontsize=7.5)
+        if box.name == "classifier":  # beside the validity head, not after it
+            before, bend = place - 2, {"connectionstyle": "arc3,rad=0.25"}
+        else:
+            before, bend = place - 1, {}
         if place:
-            axes.annotate("", (place - 0.36, y), (place - 0.64, level[place - 1]),
-                          arrowprops={"arrowstyle": "->", "lw": 0.7, "color": "#444"})  # fmt: skip
+            arrow = {"arrowstyle": "->", "lw": 0.7, "color": "#444", **bend}
+            axes.annotate("", (place - 0.36, y), (before + 0.36, level[before]), arrowprops=arrow)
     for start, end in skips(boxes):
-        y = max(level[start : end + 1]) + 0.62
-        path = [(start, level[start] + 0.4), (start, y), (end, y), (end, level[end] + 0.4)]
+        y, gap = max(level[start : end + 1]) + 0.72 * rise, 0.4 * rise
+        path = [(start, level[start] + gap), (start, y), (end, y), (end, level[end] + gap)]
         axes.plot(*zip(*path, strict=True), color="#888", lw=0.8, ls="--")
     steps = sorted({round(v, 3): b.size for v, b in zip(level, boxes, strict=True)}.items())
     names = [resolution(value) for _, value in steps]
     axes.set_yticks([y for y, _ in steps], names, fontsize=8)
-    axes.set(xlim=(-0.8, len(boxes) - 0.2), ylim=(min(level) - 0.6, max(level) + 1.05), xticks=[])
+    axes.set(
+        xlim=(-0.8, len(boxes) - 0.2), ylim=(min(level) - rise / 1.5, max(level) + rise), xticks=[]
+    )
     axes.set_title(title, fontsize=10, loc="left")
     for side in ("top", "right", "bottom"):
         axes.spines[side].set_visible(False)
@@ -156,7 +167,8 @@ def architecture(generator: nn.Module, discriminator: nn.Module, name: str) -> F
     figure, (above, below) = plt.subplots(
         2, 1, figsize=(12, 7.4), layout="constrained", height_ratios=(1.1, 1)
     )
-    parts = [(above, generator, "generator", 64), (below, discriminator, "discriminator", 256)]
+    crop = 96 if isinstance(discriminator, models.SRGANDiscriminator) else 256
+    parts = [(above, generator, "generator", 64), (below, discriminator, "discriminator", crop)]
     legend: dict[str, str] = {}
     for axes, network, role, size in parts:
         millions = models.count_parameters(network) / 1e6

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import ConnectionPatch, Ellipse, Rectangle
+from matplotlib.patches import Ellipse, Rectangle
 from PIL import Image
 from torch import Tensor
 
@@ -230,9 +230,3 @@ def gaussians(mean_a, cov_a, mean_b, cov_b, distance: float) -> Figure:
     axes.grid(alpha=0.25)
     axes.legend()
     return figure
-
-
-def link(figure: Figure, start: Axes, end: Axes) -> None:
-    """A thin line from the middle of one panel to the middle of another."""
-    figure.add_artist(ConnectionPatch((0.5, 0.5), (0.5, 0.5), "axes fraction", "axes fraction",
-                                      axesA=start, axesB=end, lw=0.5))  # fmt: skip

@@ -16,6 +16,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from srkit import paths, results
 from srkit.recipes import check_preset
+from srkit.session import shown
 
 # The longest that one cell may take, in seconds; None is for ever.
 CELL_TIMEOUT = {"smoke": 300, "demo": 900, "laptop": None, "gpu": None, "paper": None}
@@ -160,9 +161,3 @@ def summary(preset: str = "demo", data: str = "embedded") -> str:
     measured = results.select(results.load(folder / "results.json"), source="measured")
     parts.append(f"{len(measured)} measured rows in results.json")
     return "\n".join(parts)
-
-
-def shown(path: Path) -> str:
-    """A path as one would type it in the clone."""
-    root = paths.root()
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
