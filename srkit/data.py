@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 # The colour photographs in scikit-image's wheel: subject -> files, split by photograph.
-EMBEDDED = {
+EMBEDDED: dict[str, dict[str, tuple[str, ...]]] = {
     "train": {
         "motorcycle": ("motorcycle_left.png", "motorcycle_right.png"),
         "galaxies": ("hubble_deep_field.jpg",),
@@ -34,6 +34,9 @@ EMBEDDED = {
         "rocket": ("rocket.jpg",),
     },
 }
+
+
+NAMED = ("embedded", "imagenette")  # what `open_photos` knows by name alone
 
 
 class DataError(ValueError):
@@ -185,8 +188,8 @@ class Photos:
 def read_photo(path: Path, short_side: int | None = None) -> np.ndarray:
     """A photograph as uint8 (H, W, 3). Raises DataError where the file is no readable image."""
     try:
-        with Image.open(path) as image:
-            image = image.convert("RGB")
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
     except OSError as error:
         raise DataError(f"{path} is no readable image: {error}") from error
     if short_side is not None:

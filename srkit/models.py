@@ -187,7 +187,7 @@ class AttentionUNet(nn.Module):
         height, width = lr.shape[-2:]
         pad = (0, -width % self.stride, 0, -height % self.stride)
         x = F.pad(lr, pad, mode="replicate") if any(pad) else lr
-        skips = []
+        skips: list[Tensor] = []
         for level in self.down:
             x = level(F.max_pool2d(x, 2) if skips else x)  # (B, widths[i], H / 2^i, W / 2^i)
             skips.append(x)
@@ -312,8 +312,9 @@ def quick_start(generator: nn.Module) -> None:
             nn.init.zeros_(module.convs[-1].weight)
             nn.init.zeros_(module.convs[-1].bias)
     upsample = generator.get_submodule("upsample")
-    shuffled = [m.conv for m in upsample if isinstance(m, UpBlock)]
-    shuffled += [m for m in upsample if isinstance(m, nn.Conv2d)]
+    ups = [m for m in upsample if isinstance(m, UpBlock)]
+    shuffled = [m for m in upsample if isinstance(m, nn.Conv2d)]
+    shuffled += [m.conv for m in ups] + [m.attention.mlp[-1] for m in ups]
     for convolution in shuffled:
         for values in (convolution.weight, convolution.bias):
             values.copy_(values[::4].repeat_interleave(4, 0))
@@ -349,7 +350,8 @@ def receptive_field(generator: nn.Module, lr_size: int = 128) -> Tensor:
     training = generator.training
     generator.eval()
     noise = torch.Generator().manual_seed(0)
-    lr = (0.5 + 0.1 * torch.randn(1, 3, lr_size, lr_size, generator=noise)).requires_grad_()
+    lr = 0.5 + 0.1 * torch.randn(1, 3, lr_size, lr_size, generator=noise)
+    lr = lr.to(next(generator.parameters()).device).requires_grad_()
     sr = generator(lr)
     middle = sr.shape[-1] // 2
     (gradient,) = torch.autograd.grad(sr[0, :, middle, middle].sum(), lr)

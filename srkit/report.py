@@ -15,6 +15,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 from srkit import paths, results
+from srkit.data import NAMED, open_photos
 from srkit.recipes import check_preset
 from srkit.session import shown
 
@@ -132,11 +133,12 @@ def report(
 ) -> list[Path]:
     """Run the notebooks in order; returns the executed copies in runs/<preset>/.
 
-    Raises ValueError on an unknown preset, parameter or notebook before anything runs, and
-    NotebookError at the first notebook that fails.
+    Raises ValueError on an unknown preset, parameter or notebook, and DataError on missing
+    photographs, before anything runs; NotebookError at the first notebook that fails.
     """
     check_preset(preset)
-    data = data if ":" in data or data == "embedded" else str(Path(data).resolve())
+    open_photos(data, "val")
+    data = data if ":" in data or data in NAMED else str(Path(data).resolve())
     files = notebook_files(only)
     shares = distribute(files, {"preset": preset, "data": data, **(parameters or {})})
     folder = paths.runs(preset)

@@ -105,8 +105,12 @@ def record(path: str | Path, rows: list[Row]) -> list[Row]:
     kept = {key(row): row for row in load(path)}
     for row in rows:
         old = kept.get(key(row))
-        again = old is not None and same_value(old["value"], row["value"])
-        if not (again and old.get("weights") == row.get("weights")):
+        again = (
+            old is not None
+            and same_value(old["value"], row["value"])
+            and old.get("weights") == row.get("weights")
+        )
+        if not again:
             kept[key(row)] = row
     ordered = sorted(kept.values(), key=lambda row: [str(part) for part in key(row)])
     path = Path(path)

@@ -67,7 +67,7 @@ def start(recipe: Recipe, classes: int, content: str = "auto", device: str = "au
             raise TrainingError(
                 f"{recipe.start_from} has another width or depth than this recipe: {error}"
             ) from error
-    generator = generator.to(where, memory_format=torch.channels_last)
+    generator = generator.to(where).to(memory_format=torch.channels_last)
 
     def adam(network: nn.Module) -> torch.optim.Adam:
         return torch.optim.Adam(network.parameters(), recipe.learning_rate, betas=recipe.betas)
@@ -85,7 +85,7 @@ def start(recipe: Recipe, classes: int, content: str = "auto", device: str = "au
             if recipe.model == "sr-ugan"
             else models.SRGANDiscriminator(width)
         )
-        state.discriminator = network.to(where, memory_format=torch.channels_last)
+        state.discriminator = network.to(where).to(memory_format=torch.channels_last)
         state.discriminator_optimiser = adam(network)
     return state
 
@@ -132,7 +132,7 @@ def discriminator_step(state: State, sr: Tensor, hr: Tensor, labels: Tensor) -> 
         labels if with_class else None,
     )
     optimiser.zero_grad(set_to_none=True)
-    sum(log.values()).backward()
+    torch.stack(list(log.values())).sum().backward()
     optimiser.step()
     log["d_real"] = torch.sigmoid(validity_hr).mean()
     log["d_fake"] = torch.sigmoid(validity_sr).mean()
@@ -260,8 +260,9 @@ def train(
 
 
 def to_device(state: State, lr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
-    move = {"memory_format": torch.channels_last, "non_blocking": True}
-    return lr.to(state.device, **move), hr.to(state.device, **move)
+    """Both on the run's device, channels last."""
+    lr, hr = (x.to(state.device, non_blocking=True) for x in (lr, hr))
+    return lr.to(memory_format=torch.channels_last), hr.to(memory_format=torch.channels_last)
 
 
 def log_row(state: State, log: dict[str, Tensor], seconds: float) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def trained_generator(
     """The generator of a checkpoint (the shipped one unless told otherwise), loaded once."""
     path = Path(checkpoint) if checkpoint else checkpoint_path(model, scale)
     generator, _ = load_generator(path, model, scale)
-    return generator.to(device, memory_format=torch.channels_last)
+    return generator.to(device).to(memory_format=torch.channels_last)
 
 
 @torch.no_grad()
@@ -82,7 +82,7 @@ def super_resolve(generator: nn.Module, lr: Tensor, tile: int = 256, overlap: in
     for top in tile_starts(height, tile, overlap):
         for left in tile_starts(width, tile, overlap):
             sr = predict(lr[:, top : top + tile, left : left + tile])
-            fade = fade_in_out(sr.shape[-2:], scale * overlap)
+            fade = fade_in_out(sr.shape[1], sr.shape[2], scale * overlap)
             y, x = scale * top, scale * left
             total[:, y : y + sr.shape[1], x : x + sr.shape[2]] += fade * sr
             weight[:, y : y + sr.shape[1], x : x + sr.shape[2]] += fade
@@ -97,10 +97,10 @@ def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
     return [*range(0, length - tile, step), length - tile]
 
 
-def fade_in_out(size: tuple[int, int], overlap: int) -> Tensor:
+def fade_in_out(height: int, width: int, overlap: int) -> Tensor:
     """Weights that rise from the border inwards over `overlap` pixels. Shape: -> (1, H, W)."""
     ramps = []
-    for length in size:
+    for length in (height, width):
         distance = torch.minimum(torch.arange(length), torch.arange(length).flip(0)) + 1.0
         ramps.append((distance / max(1, overlap)).clamp(max=1))
     return (ramps[0][:, None] * ramps[1][None, :])[None]

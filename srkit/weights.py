@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torchvision
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
 from srkit import models, paths
@@ -67,6 +67,9 @@ class VGG19:
 
 class Standardise(nn.Module):
     """ImageNet's mean and standard deviation, as torchvision's VGG19 wants them."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -211,7 +214,7 @@ def save_generator(
     }
     text = {"settings": json.dumps(settings), "training": json.dumps(metadata)}
     aside = path.with_name(path.name + ".part")
-    save_file(state, aside, metadata=text)
+    aside.write_bytes(serialise(state, text))
     os.replace(aside, path)
     return path
 

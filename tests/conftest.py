@@ -1,0 +1,93 @@
+"""What several test files share: real photographs and weights where they are at hand."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("SRKIT_SHARED") or REPOSITORY.parent / "shared")
+
+VGG19_FILE = "vgg19_normalised_conv3_1.pth"
+INCEPTION_FILE = "fid_inception_2015-12-05_bnfolded_to_mixed_7a.pth"
+
+
+def pytest_collection_modifyitems(items):
+    """Tests marked `gpu` are skipped where there is none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def no_local_settings(monkeypatch, tmp_path_factory):
+    """A test sees neither the user's srkit variables nor their cache of downloaded weights."""
+    for name in ("SRKIT_VGG19", "SRKIT_INCEPTION", "SRKIT_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    empty = tmp_path_factory.getbasetemp() / "no-downloads"
+    monkeypatch.setenv("TORCH_HOME", str(empty))
+    monkeypatch.setattr("torch.hub._hub_dir", None)
+
+
+def _shared(*parts: str) -> Path:
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"no {'/'.join(parts)} under {SHARED} (set SRKIT_SHARED)")
+    return path
+
+
+@pytest.fixture
+def set5() -> list[Image.Image]:
+    """The five HR photographs of Set5."""
+    files = sorted(_shared("photos", "Set5").glob("*.png"))
+    return [Image.open(file).convert("RGB") for file in files]
+
+
+@pytest.fixture
+def val_folder() -> Path:
+    """Real photographs in ImageNet layout: a folder a class."""
+    return _shared("photos", "val")
+
+
+@pytest.fixture
+def vgg19_file() -> Path:
+    """The real VGG19 up to relu3_1, activations normalised to a mean of one."""
+    return _shared("weights", VGG19_FILE)
+
+
+@pytest.fixture
+def inception_file() -> Path:
+    """The real FID Inception, BatchNorm folded, complete up to 768 features."""
+    return _shared("weights", INCEPTION_FILE)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    """Networks built in a test are the same at every run."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def make_folder(tmp_path, rng):
+    """Write random photographs: `make_folder({"cat/a.png": (64, 48)})`, sizes as (width, height)."""
+
+    def make(files: dict[str, tuple[int, int]], name: str = "photos") -> Path:
+        root = tmp_path / name
+        root.mkdir(exist_ok=True)
+        for file, (width, height) in files.items():
+            path = root / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(path)
+        return root
+
+    return make
