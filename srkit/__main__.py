@@ -50,6 +50,15 @@ def parser() -> argparse.ArgumentParser:
     enlarge.add_argument("--device", default="auto", help="auto, cpu or cuda")
     enlarge.set_defaults(run=run_upscale)
 
+    evaluate = commands.add_parser("evaluate", help="measure methods on photographs")
+    _photo_options(evaluate)
+    evaluate.add_argument("--split", default="all", help="train, val or all")
+    evaluate.add_argument("--scale", type=int, default=2)
+    evaluate.add_argument("--methods", nargs="+", help="default: all that there are at this scale")
+    evaluate.add_argument("--record", type=Path, metavar="FILE", help="add the rows to this file")
+    evaluate.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    evaluate.set_defaults(run=run_evaluate)
+
     train = commands.add_parser("train", help="train a model by a recipe; resumes by itself")
     train.add_argument("--model", default="sr-ugan", help="srresnet, srgan or sr-ugan")
     train.add_argument("--scale", type=int, default=2, help="2 or 4")
@@ -121,6 +130,28 @@ def run_upscale(options: argparse.Namespace) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         sr.save(target)
         print(f"{file.name} {picture.width}x{picture.height} -> {target} {sr.width}x{sr.height}")
+    return 0
+
+
+def run_evaluate(options: argparse.Namespace) -> int:
+    """`srkit evaluate`: print the table, and keep its rows where told to."""
+    from srkit import results
+    from srkit.data import open_photos
+    from srkit.evaluate import available_methods, measure, table
+    from srkit.session import available_inception
+    from srkit.train import pick_device
+
+    device = str(pick_device(options.device))
+    photos = open_photos(options.data, options.split)
+    methods = options.methods or available_methods(options.scale)
+    networks, note = available_inception(device)
+    print(f"{photos.name}: {len(photos)} photographs, {options.scale}x, on {device}\n{note}")
+    rows = measure(methods, photos, options.scale, networks, "evaluate", device=device)
+    header, body = table(rows, methods, photos.name, options.scale, "evaluate")
+    print(results.markdown(header, body), end="")
+    if options.record:
+        results.record(options.record, rows)
+        print(f"{len(rows)} rows recorded in {options.record}")
     return 0
 
 

@@ -260,7 +260,8 @@ def photo_folder(
     classes = sorted(set(names))
     number = {name: i for i, name in enumerate(classes)}
     labels = [number[name] for name in names]
-    return Photos(f"{root.name}-{split}", files, labels, classes, short_side)
+    name = root.resolve().name if split == "all" else f"{root.resolve().name}-{split}"
+    return Photos(name, files, labels, classes, short_side)
 
 
 def photo_files(folder: Path) -> list[Path]:

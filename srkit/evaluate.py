@@ -13,8 +13,8 @@ from srkit.data import Photos, bicubic_lr_pil, crop_to_multiple, to_tensor
 from srkit.fid import Statistics, features_of, frechet_distance, measure_name, measure_protocol
 from srkit.fid import statistics as statistics_of
 from srkit.inception import FIDInception
-from srkit.upscale import upscale
-from srkit.weights import GENERATORS, find_checkpoint, sha256
+from srkit.upscale import INTERPOLATIONS, upscale
+from srkit.weights import GENERATORS, checkpoint_path, find_checkpoint, sha256
 
 TWICE = " twice"  # "sr-ugan twice" is the 2x model applied to its own output
 
@@ -36,6 +36,14 @@ def enlarge(
         return enlarge(enlarge(lr, once, 2, preset, device), once, 2, preset, device)
     checkpoint = find_checkpoint(method, scale, preset) if method in GENERATORS else None
     return upscale(lr, method, scale, checkpoint, device)
+
+
+def available_methods(scale: int) -> list[str]:
+    """Every interpolation, and every network that there is a shipped checkpoint for; at 4x also
+    the 2x networks applied twice."""
+    native = [model for model in GENERATORS if checkpoint_path(model, scale).is_file()]
+    twice = [m + TWICE for m in GENERATORS if scale == 4 and checkpoint_path(m, 2).is_file()]
+    return [*INTERPOLATIONS, *twice, *native]
 
 
 def weights_of(method: str, scale: int, preset: str) -> str | None:

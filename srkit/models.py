@@ -307,17 +307,16 @@ def quick_start(generator: nn.Module) -> None:
     """
     for module in generator.modules():
         if isinstance(module, ResidualBlock):
-            nn.init.zeros_(module.body[-1].weight)
+            module.body[-1].get_parameter("weight").zero_()
         elif isinstance(module, DenseBlock):
-            nn.init.zeros_(module.convs[-1].weight)
-            nn.init.zeros_(module.convs[-1].bias)
-    upsample = generator.get_submodule("upsample")
-    ups = [m for m in upsample if isinstance(m, UpBlock)]
-    shuffled = [m for m in upsample if isinstance(m, nn.Conv2d)]
-    shuffled += [m.conv for m in ups] + [m.attention.mlp[-1] for m in ups]
-    for convolution in shuffled:
-        for values in (convolution.weight, convolution.bias):
-            values.copy_(values[::4].repeat_interleave(4, 0))
+            for parameter in module.convs[-1].parameters():
+                parameter.zero_()
+    for part in generator.get_submodule("upsample").children():
+        up = [part.conv, part.attention.mlp[-1]] if isinstance(part, UpBlock) else [part]
+        for convolution in up:
+            if isinstance(convolution, nn.Conv2d):
+                for values in convolution.parameters():
+                    values.copy_(values[::4].repeat_interleave(4, 0))
 
 
 # --- What the notebooks and tests ask of a network -----------------------------------------------

@@ -1,5 +1,6 @@
 """Training: one step, one loop, checkpoints and resume (the report's sections 4.3 and 5)."""
 
+import hashlib
 import json
 import os
 import time
@@ -34,7 +35,8 @@ def pick_device(device: str = "auto") -> torch.device:
 
 @dataclass
 class State:
-    """All that a run changes, and the fixed networks that it needs. `step` counts updates done."""
+    """All that a run changes, and the fixed networks that it needs. `step` counts updates done;
+    `key` is `run_key`'s, "" outside of `train`."""
 
     recipe: Recipe
     device: torch.device
@@ -45,6 +47,7 @@ class State:
     discriminator: nn.Module | None = None
     discriminator_optimiser: torch.optim.Optimizer | None = None
     step: int = 0
+    key: str = ""
 
 
 def start(recipe: Recipe, classes: int, content: str = "auto", device: str = "auto") -> State:
@@ -124,13 +127,10 @@ def discriminator_step(state: State, sr: Tensor, hr: Tensor, labels: Tensor) -> 
     network.requires_grad_(True)
     validity_hr, class_logits = judge(network, hr)
     validity_sr, _ = judge(network, sr)
-    with_class = class_logits is not None and state.recipe.class_loss
-    log = losses.discriminator_loss(
-        validity_hr,
-        validity_sr,
-        class_logits if with_class else None,
-        labels if with_class else None,
-    )
+    if class_logits is not None and state.recipe.class_loss:
+        log = losses.discriminator_loss(validity_hr, validity_sr, class_logits, labels)
+    else:
+        log = losses.discriminator_loss(validity_hr, validity_sr)
     optimiser.zero_grad(set_to_none=True)
     torch.stack(list(log.values())).sum().backward()
     optimiser.step()
@@ -217,18 +217,16 @@ def train(
     out = Path(out)
     (out / "samples").mkdir(parents=True, exist_ok=True)
     state = start(recipe, len(photos.classes), content, device)
+    state.key = run_key(state, photos)
     resume(state, out)
     pairs = Pairs(photos, recipe.scale, recipe.crop, recipe.iterations * recipe.batch, recipe.seed)
     watched = centre_crops(held_out, recipe.watch_crop, recipe.watch)
-    description = metadata or {}
-    if state.content is not None:
-        description = description | {"content": state.content.name}
     generator_path = out / "generator.safetensors"
     began = time.perf_counter()
 
     def save() -> None:
         save_checkpoint(state, out / "checkpoint.pt", photos)
-        facts = describe(state, photos) | description
+        facts = describe(state, photos) | (metadata or {})
         save_generator(generator_path, state.ema, recipe.settings(), facts)
 
     rest = Subset(pairs, range(state.step * recipe.batch, len(pairs)))
@@ -285,6 +283,8 @@ def describe(state: State, photos: Photos) -> dict[str, Any]:
         trained = load_generator(recipe.start_from)[1]
         settings["start_from"] = f"{trained['settings']['model']}, sha256 {trained['sha256'][:12]}"
     return {
+        "key": state.key,
+        "content": state.content.name if state.content else "none",
         "recipe": settings,
         "data": photos.name,
         "photographs": len(photos),
@@ -297,6 +297,19 @@ def describe(state: State, photos: Photos) -> dict[str, Any]:
     }
 
 
+def run_key(state: State, photos: Photos) -> str:
+    """A hash of all that decides a run's outcome: recipe, content network and photographs."""
+    facts = describe(state, photos)
+    parts = [facts["recipe"], facts["content"], photos.short_side, *photos.labels]
+    digest = hashlib.sha256(json.dumps(parts).encode())
+    for item in photos.items:
+        if isinstance(item, Path):  # its place and size stand for its pixels
+            digest.update(f"{item.parent.name}/{item.name} {item.stat().st_size}".encode())
+        else:
+            digest.update(item.tobytes())
+    return digest.hexdigest()[:12]
+
+
 # --- Checkpoints ---------------------------------------------------------------------------------
 
 PARTS = ("generator", "ema", "discriminator", "generator_optimiser", "discriminator_optimiser")
@@ -307,6 +320,7 @@ def save_checkpoint(state: State, path: Path, photos: Photos) -> None:
     parts = {name: getattr(state, name) for name in PARTS}
     content = {name: part.state_dict() for name, part in parts.items() if part is not None}
     content |= {"step": state.step, "recipe": asdict(state.recipe), "data": photos.name}
+    content |= {"key": state.key}
     aside = path.with_name(path.name + ".part")
     torch.save(content, aside)
     os.replace(aside, path)
@@ -319,7 +333,8 @@ def resume(state: State, out: Path) -> None:
     """
     path = out / "checkpoint.pt"
     if not path.is_file():
-        (out / "log.jsonl").unlink(missing_ok=True)
+        for left in (out / "log.jsonl", *out.glob("samples/step_*.png")):
+            left.unlink(missing_ok=True)
         return
     saved: dict[str, Any] = load_state(path)
     now, then = asdict(state.recipe), saved["recipe"]
@@ -329,6 +344,10 @@ def resume(state: State, out: Path) -> None:
                 f"{path} was made with {name} = {then.get(name)}, this run has {now[name]};"
                 " use the same settings or another output folder"
             )
+    if state.key and saved.get("key") != state.key:
+        raise TrainingError(
+            f"{path} was made on other photographs ({saved['data']}) or with another content network"
+        )
     for name in PARTS:
         part = getattr(state, name)
         if part is not None:

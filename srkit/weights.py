@@ -47,9 +47,13 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     if not Path(path).is_file():
         raise WeightsError(f"no weights file at {path}")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise WeightsError(f"{path} is not a readable PyTorch state dict: {error}") from error
+        first_line = str(error).partition("\n")[0]
+        raise WeightsError(f"{path} is no readable PyTorch state dict: {first_line}") from error
+    if not isinstance(state, dict):
+        raise WeightsError(f"{path} holds a {type(state).__name__}, not a PyTorch state dict")
+    return state
 
 
 # --- VGG19 for the content loss, Eq. (2) ---------------------------------------------------------
@@ -127,10 +131,14 @@ def _cut(features: nn.Sequential, layer: str, name: str) -> VGG19:
 
 
 def _complete_vgg19(state: dict[str, Tensor], layer: str | None, name: str) -> VGG19:
-    features = torchvision.models.vgg19(weights=None).features
-    features.load_state_dict(
-        {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
-    )
+    with torch.device("meta"):  # no memory or random numbers for what is replaced at once
+        features = torchvision.models.vgg19(weights=None).features
+    own = {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
+    try:
+        features.load_state_dict(own, assign=True)
+    except RuntimeError as error:
+        what = " ".join(str(error).split())
+        raise WeightsError(f"{name} is not the complete VGG19 of torchvision: {what}") from error
     return _cut(features, layer or "relu5_4", name)
 
 
