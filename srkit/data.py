@@ -169,9 +169,11 @@ class Photos:
         return self
 
     def without_small(self, side: int) -> "Photos":
-        """The photographs of at least side x side."""
+        """The photographs of at least side x side. Raises DataError where none is left."""
         small = set(self.smaller_than(side))
-        return self.subset([i for i in range(len(self)) if i not in small])
+        if len(small) == len(self):
+            self.require_size(side)
+        return self.subset([i for i in range(len(self)) if i not in small]) if small else self
 
     def size(self, index: int) -> tuple[int, int]:
         """Width and height of photograph `index`, from its header where it is a file."""

@@ -1,9 +1,10 @@
-"""Figures 1 and 2, drawn from the network objects themselves.
+"""Figures 1 and 2, drawn from the network objects themselves, and what such a network attends to.
 
-Nothing here knows an architecture: kernel sizes, channels, strides, repeats and resolutions are
-read off the modules while a picture runs through them.
+Nothing here knows an architecture: kernel sizes, channels, strides, repeats, resolutions and
+attention weights are read off the modules while a picture runs through them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import matplotlib.pyplot as plt
@@ -12,9 +13,10 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
-from torch import nn
+from torch import Tensor, nn
 
 from srkit import models
+from srkit.figures import panel
 
 # What is drawn as one box; everything inside it is summed up in its label.
 UNITS: dict[type[nn.Module], tuple[str, str]] = {
@@ -179,3 +181,84 @@ def architecture(generator: nn.Module, discriminator: nn.Module, name: str) -> F
                   title="k kernel size, n feature maps, s stride (of a block's last convolution);"
                         " dashed: long skips; height: resolution", title_fontsize=8)  # fmt: skip
     return figure
+
+
+# --- What a network attends to, and how far it sees ----------------------------------------------
+
+Attended = tuple[Tensor, Tensor]  # one attention layer's channel weights (C,), spatial ones (h, w)
+
+
+@torch.no_grad()
+def attention_weights(network: nn.Module, lr: Tensor) -> dict[str, Attended]:
+    """The weights, all in (0, 1), that each attention layer gives one picture, by layer.
+
+    They are caught by forward hooks on the two parts of `models.Attention`, before its sigmoids.
+
+    Shape: lr (3, H, W) in [0, 1] -> (C,) and (h, w) for each layer, of its own width and size.
+    """
+    layers = {n: m for n, m in network.named_modules() if isinstance(m, models.Attention)}
+    caught: dict[nn.Module, list[Tensor]] = {}
+
+    def catch(module: nn.Module, _, output: Tensor) -> None:
+        caught.setdefault(module, []).append(output[0])
+
+    parts = [part for layer in layers.values() for part in (layer.mlp, layer.spatial)]
+    handles = [part.register_forward_hook(catch) for part in parts]
+    try:
+        network(lr[None].to(next(network.parameters()).device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    found = {}
+    for name, layer in layers.items():
+        mean, maximum = caught[layer.mlp]  # the MLP runs twice: on the means and on the maxima
+        channel = torch.sigmoid(mean + maximum).flatten().cpu()
+        found[name] = (channel, torch.sigmoid(caught[layer.spatial][0][0]).cpu())
+    return found
+
+
+def attention_maps(lr: Tensor, weights: Mapping[str, Attended], width: float = 1.75) -> Figure:
+    """A picture and, layer by layer, where (above) and in which channels (below) it is attended to.
+
+    Each map has a grey scale of its own, its ends are written below it; channels are sorted.
+    """
+    figure, (above, below) = plt.subplots(
+        2, len(weights) + 1, figsize=(width * (len(weights) + 1), 2.1 * width), squeeze=False,
+        layout="constrained", height_ratios=(1, 0.6),
+    )  # fmt: skip
+    panel(above[0], lr, "LR")
+    below[0].axis("off")
+    for where, which, (name, (channel, spatial)) in zip(
+        above[1:], below[1:], weights.items(), strict=True
+    ):
+        where.imshow(spatial, cmap="gray", interpolation="nearest")
+        where.set(xticks=[], yticks=[])
+        where.set_title(layer_name(name), fontsize=8)
+        low, high = float(spatial.min()), float(spatial.max())
+        where.set_xlabel(f"{low:.2f} to {high:.2f}", fontsize=8)
+        which.bar(range(len(channel)), channel.sort(descending=True).values, 1.0, color="#b0304f")
+        which.set(ylim=(0, 1), xticks=[], yticks=[0, 0.5, 1])
+        which.tick_params(labelsize=7)
+        which.set_xlabel(f"{len(channel)} channels", fontsize=8)
+    return figure
+
+
+def layer_name(name: str) -> str:
+    """An attention layer's place in the network in words: "unet.down.0.2" is "unet, down 1"."""
+    places = [place for place in name.split(".") if place != "attention"]
+    numbers = [place for place in places if place.isdigit()]
+    words = [place for place in places if not place.isdigit()]
+    return f"{', '.join(words)} {int(numbers[0]) + 1}"
+
+
+def effective_radius(field: Tensor, scale: int = 2, share: float = 0.9) -> int:
+    """How far from its output pixel `share` of a network's influence reaches, in output pixels:
+    the effective receptive field (Luo et al., 2016) beside `models.receptive_radius`, which counts
+    every pixel with any influence at all. Half the side of a square around the pixel.
+
+    Shape: field (lr_size, lr_size), what `models.receptive_field` returns -> pixels.
+    """
+    offsets = (torch.arange(len(field)) - len(field) // 2).abs()
+    distance = torch.maximum(offsets[:, None], offsets[None, :])  # (lr_size, lr_size)
+    within = [float(field[distance <= reach].sum()) for reach in range(int(distance.max()) + 1)]
+    return scale * next(r for r, total in enumerate(within) if total >= share * within[-1])

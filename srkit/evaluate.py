@@ -1,6 +1,6 @@
 """Measure methods on photographs under one protocol: the rows behind Figure 3."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -108,7 +108,14 @@ def _statistics(images: Iterable[Image.Image], network: FIDInception | None) -> 
     return statistics_of(features_of(to_tensor(image)[None], network) for image in images)
 
 
-def table(rows: list[results.Row], methods: Sequence[str], dataset: str, scale: int, preset: str):
+def table(
+    rows: list[results.Row],
+    methods: Sequence[str],
+    dataset: str,
+    scale: int,
+    preset: str,
+    labels: Mapping[str, str] = results.LABELS,
+) -> tuple[list[str], list[list[str]]]:
     """Figure 3 as (header, body): measured columns, their ratio to bicubic, and the report's quote.
 
     A column is a metric that was measured on the data set; its ratio column is added for the
@@ -124,7 +131,7 @@ def table(rows: list[results.Row], methods: Sequence[str], dataset: str, scale: 
     header += ["FID, quoted", "/ bicubic, quoted"] if scale == 2 else []
     body = []
     for method in methods:
-        line = [results.LABELS[method]]
+        line = [labels[method]]
         mine = results.select(chosen, method=method)
         for metric in names:
             line.append(_show(results.value(mine, metric=metric), metric))
@@ -149,14 +156,16 @@ def _show(value: float | None, metric: str = "ratio") -> str:
 
 
 def held_out_crops(photos: Photos, count: int, size: int) -> Tensor:
-    """The middles of `count` photographs, no two of one class where that can be.
+    """The middles of `count` photographs, no two of one class where that can be. Squares of `size`
+    pixels, or what the smallest of them allows in fours.
 
     Shape: (count, 3, size, size) in [0, 1].
     """
     order = sorted(range(len(photos)), key=lambda i: (photos.labels[:i].count(photos.labels[i]), i))
+    chosen = [photos[number] for number in order[:count]]
+    size = min(size, *(min(photo.shape[:2]) // 4 * 4 for photo in chosen))
     crops = []
-    for number in order[:count]:
-        photo = photos[number]
+    for photo in chosen:
         top, left = (photo.shape[0] - size) // 2, (photo.shape[1] - size) // 2
         crops.append(to_tensor(photo[top : top + size, left : left + size]))
     return torch.stack(crops)

@@ -16,8 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 from srkit.data import to_image
-from srkit.metrics import psnr
+from srkit.metrics import power_spectrum, psnr
 from srkit.results import LABELS
+from srkit.upscale import kernel
 
 COLOURS = {
     "nearest": "#8c8c8c", "bilinear": "#b8860b", "bicubic": "#5b7aa9", "srresnet": "#3c9d6d",
@@ -84,7 +85,11 @@ def detail_box(hr: Picture, size: int = 64) -> tuple[int, int]:
 
 
 def comparison(
-    rows: Sequence[Mapping[str, Picture]], scale: int, zoom: int = 64, title: str = ""
+    rows: Sequence[Mapping[str, Picture]],
+    scale: int,
+    zoom: int = 64,
+    title: str = "",
+    labels: Mapping[str, str] = LABELS,
 ) -> Figure:
     """Figures 4 and 5: one photograph a row, one method a column, the last column HR.
 
@@ -101,7 +106,7 @@ def comparison(
         for column, method in enumerate(columns):
             picture = as_pixels(row[method])
             whole, crop = grid[2 * number, column], grid[2 * number + 1, column]
-            panel(whole, picture, LABELS[method] if method != "hr" else "Ground truth HR")
+            panel(whole, picture, labels[method] if method != "hr" else "Ground truth HR")
             box = Rectangle((left - 0.5, top - 0.5), zoom, zoom, fill=False, ec="#ffd400", lw=1.2)
             whole.add_patch(box)
             below = "PSNR" if method == "hr" else f"{psnr(picture, row['hr'], 'y', scale):.2f} dB"
@@ -139,6 +144,65 @@ def table(
             cell.get_text().set_fontweight("bold")
     if notes:
         axes.text(0, -0.02, "\n".join(notes), fontsize=7.5, va="top", transform=axes.transAxes)
+    return figure
+
+
+def kernels(methods: Sequence[str]) -> Figure:
+    """Each interpolation's kernel, and what it lets through of each frequency (section 2.1)."""
+    figure, (weights, response) = plt.subplots(1, 2, figsize=(9.6, 3.2), layout="constrained")
+    x = (np.arange(1000) + 0.5) / 200 - 2.5  # pixels; no point falls on a jump
+    f = np.linspace(0, 2, 401)  # cycles a pixel
+    for method in methods:
+        k = kernel(method, x)
+        style = {"color": colour(method), "label": LABELS[method], "lw": 1.6}
+        weights.plot(x, k, **style)
+        response.plot(f, np.abs(np.cos(2 * np.pi * np.outer(f, x)) @ k) / 200, **style)
+    response.plot([0, 0.5, 0.5, 2], [1, 1, 0, 0], "k:", lw=1, label="ideal")
+    response.axvspan(0.5, 2, color="#888888", alpha=0.12, lw=0)
+    response.text(1.25, 1.01, "copies of the spectrum", ha="center", fontsize=8)
+    weights.set(title="Kernel: weight of a known pixel", xlabel="distance (LR pixels)")
+    response.set(title="What passes of each frequency", xlabel="cycles an LR pixel", xlim=(0, 2))
+    for axes in (weights, response):
+        axes.grid(alpha=0.25)
+    response.legend(fontsize=8)
+    return figure
+
+
+def error_maps(pictures: Mapping[str, Picture], hr: Picture, most: int = 48) -> Figure:
+    """Where each picture is wrong: the absolute difference from HR, averaged over R, G and B, in
+    levels of 255, all on one scale that ends at `most`."""
+    figure, grid = plt.subplots(
+        1, len(pictures) + 1, figsize=(2.6 * (len(pictures) + 1), 2.9), layout="constrained"
+    )
+    panel(grid[0], hr, LABELS["hr"])
+    for axes, (title, picture) in zip(grid[1:], pictures.items(), strict=True):
+        wrong = np.abs(as_pixels(picture).astype(float) - as_pixels(hr)).mean(2)
+        drawn = axes.imshow(wrong, vmin=0, vmax=most, cmap="magma", interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel(f"mean error {wrong.mean():.2f} levels", fontsize=9)
+    figure.colorbar(drawn, ax=grid.tolist(), label="levels of 255", shrink=0.8)
+    return figure
+
+
+def spectra(pictures: Mapping[str, Picture], limits: Mapping[str, float]) -> Figure:
+    """Power against fineness for pictures of one scene; `limits` are marked by dotted lines.
+
+    `pictures` map a method's name to its picture, `limits` a text to cycles a pixel.
+    """
+    figure, axes = plt.subplots(figsize=(7.2, 3.4), layout="constrained")
+    for method, picture in pictures.items():
+        style = "--" if " " in method else "-"
+        label = LABELS[method]
+        axes.plot(*power_spectrum(picture), style, color=colour(method), label=label, lw=1.5)
+    for text, limit in limits.items():
+        axes.axvline(limit, color="#555555", ls=":", lw=1)
+        axes.annotate(text, (limit, 1), xytext=(3, -10), fontsize=8, textcoords="offset points",
+                      xycoords=("data", "axes fraction"))  # fmt: skip
+    axes.set(yscale="log", xlim=(0, 0.5), xlabel="cycles an HR pixel (fine detail to the right)",
+             ylabel="power of luma")  # fmt: skip
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=8)
     return figure
 
 
@@ -211,6 +275,24 @@ def receptive_fields(fields: Mapping[str, Tensor], scale: int = 2) -> Figure:
     figure.colorbar(
         drawn, ax=grid[0].tolist(), label="influence, log10 of the largest", shrink=0.85
     )
+    return figure
+
+
+def number_grids(grids: Mapping[str, np.ndarray | Tensor], group: int = 4) -> Figure:
+    """Small tables of whole numbers as coloured cells, side by side; the numbers n that share
+    n // group share a colour, so that one sees where they went."""
+    arrays = {title: np.asarray(grid) for title, grid in grids.items()}
+    figure, axes = plt.subplots(
+        1, len(arrays), figsize=(0.45 * sum(a.shape[1] + 1 for a in arrays.values()), 2.3),
+        squeeze=False, layout="constrained", width_ratios=[a.shape[1] for a in arrays.values()],
+    )  # fmt: skip
+    top = max(int(array.max()) // group for array in arrays.values())
+    for ax, (title, array) in zip(axes[0], arrays.items(), strict=True):
+        ax.imshow(array // group, cmap="Pastel1", vmin=0, vmax=max(top, 8), interpolation="nearest")
+        for (row, column), number in np.ndenumerate(array):
+            ax.text(column, row, f"{number:g}", ha="center", va="center", fontsize=10)
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(title, fontsize=9)
     return figure
 
 

@@ -4,6 +4,8 @@ Numbers compare only where the protocol is the same: the luma channel Y or RGB, 
 pixels of border are left out. Super-resolution papers use Y and `scale` pixels (SRGAN section 3.1).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
@@ -63,6 +65,38 @@ def ssim(sr: Picture, hr: Picture, channel: str = "y", border: int = 2) -> float
             gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
         )
     )  # fmt: skip
+
+
+def power_spectrum(picture: Picture, bins: int = 48) -> tuple[np.ndarray, np.ndarray]:
+    """How much of a picture's luma lies at each fineness: power averaged over all directions.
+
+    Hann-windowed, without the mean. Returns frequencies in cycles a pixel, up to 0.5, and powers.
+    """
+    y = luma(to_array(picture))
+    window = np.outer(np.hanning(y.shape[0]), np.hanning(y.shape[1]))
+    power = np.abs(np.fft.fft2((y - y.mean()) * window)) ** 2 / (window**2).sum()
+    radius = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, y.shape), indexing="ij"))
+    edges = np.linspace(0, 0.5, bins + 1)
+    counts, _ = np.histogram(radius, edges)
+    sums, _ = np.histogram(radius, edges, weights=power)
+    return (edges[1:] + edges[:-1]) / 2, sums / np.maximum(counts, 1)
+
+
+def strength_for(
+    distort: Callable[[float], Picture], hr: Picture, target: float, high: float, border: int = 2
+) -> float:
+    """The strength, between 0 and `high`, at which `distort(strength)` has a PSNR of `target` dB.
+
+    By bisection; the PSNR (RGB) must fall as the strength grows.
+    """
+    low = 0.0
+    for _ in range(24):
+        middle = (low + high) / 2
+        if psnr(distort(middle), hr, "rgb", border) > target:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
 
 
 def protocol(channel: str = "y", border: int = 2) -> str:

@@ -17,7 +17,7 @@ from papermill.exceptions import PapermillExecutionError
 from srkit import paths, results
 from srkit.data import NAMED, open_photos
 from srkit.recipes import check_preset
-from srkit.session import shown
+from srkit.session import SMALLEST, shown
 
 # The longest that one cell may take, in seconds; None is for ever.
 CELL_TIMEOUT = {"smoke": 300, "demo": 900, "laptop": None, "gpu": None, "paper": None}
@@ -137,7 +137,7 @@ def report(
     photographs, before anything runs; NotebookError at the first notebook that fails.
     """
     check_preset(preset)
-    open_photos(data, "val")
+    open_photos(data, "val").without_small(SMALLEST)
     data = data if ":" in data or data in NAMED else str(Path(data).resolve())
     files = notebook_files(only)
     shares = distribute(files, {"preset": preset, "data": data, **(parameters or {})})

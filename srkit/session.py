@@ -1,9 +1,11 @@
 """What every notebook begins with: its settings checked, its photographs, where its work goes."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,12 +14,14 @@ from matplotlib.figure import Figure
 from srkit import figures, paths, results
 from srkit.data import Photos, open_photos
 from srkit.inception import HOW_TO_GET, FIDInception, find_inception, load_inception
-from srkit.recipes import check_preset
-from srkit.train import pick_device
-from srkit.weights import WeightsError
+from srkit.recipes import Recipe, check_preset
+from srkit.train import pick_device, run_key, start, train
+from srkit.weights import WeightsError, load_generator, trained_path
 
 # How many held-out photographs a preset measures; None is all of them.
 MEASURED = {"smoke": 3, "demo": None, "laptop": 100, "gpu": 1_000, "paper": None}
+
+SMALLEST = 128  # pixels; the figures need something to show
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,42 @@ class Session:
         return self.folder / "results.json"
 
     def photos(self, split: str = "val") -> Photos:
-        """The photographs of a split; of "val" as many as the preset measures."""
+        """The photographs of a split; of "val" as many as the preset measures, without those that
+        are too small to be shown, which are counted aloud."""
         photos = open_photos(self.data, split)
-        return photos if split == "train" else photos.spread(MEASURED[self.preset])
+        if split == "train":
+            return photos
+        chosen = photos.spread(MEASURED[self.preset])
+        large = chosen.without_small(SMALLEST)
+        if len(large) < len(chosen):
+            left_out = len(chosen) - len(large)
+            print(f"{left_out} of {len(chosen)} photographs left out: a side under {SMALLEST}")
+        return large
+
+    def training_photos(self, plan: Recipe) -> Photos:
+        """The photographs that a recipe trains on; those smaller than its crop are left out.
+
+        Raises DataError where all of them are.
+        """
+        photos = open_photos(self.data, "train", plan.per_class, plan.short_side)
+        small = len(photos.smaller_than(plan.crop))
+        if 0 < small < len(photos):
+            print(f"left out {small} of {len(photos)} photographs: smaller than {plan.crop} pixels")
+            photos = photos.without_small(plan.crop)
+        return photos.require_size(plan.crop)
+
+    def train(
+        self, plan: Recipe, content: str = "auto", part: str = "", **options: Any
+    ) -> tuple[Path, bool]:
+        """`train_or_load` into this preset's folder of the model, where `find_checkpoint` looks.
+
+        `part` is added to the folder's name, for a run that is not to be found there.
+        """
+        photos, held_out = self.training_photos(plan), open_photos(self.data, "val")
+        out = trained_path(plan.model, plan.scale, self.preset).parent
+        out = out.with_name(out.name + part)
+        options["metadata"] = {"preset": self.preset, "commit": results.commit()}
+        return train_or_load(plan, photos, held_out, out, content, self.device, **options)
 
     def save(self, figure: Figure, name: str) -> Path:
         """Write a figure under its name, such as "fig4.png", and say where."""
@@ -67,6 +104,44 @@ def begin(preset: str, data: str = "embedded", seed: int = 0, device: str = "aut
     print(f"preset {preset}, photographs {data}, seed {seed}, on {name}, torch {torch.__version__}")
     print(f"python {sys.executable}\nfigures and results go to {shown(folder)}")
     return Session(preset, data, seed, where, folder)
+
+
+def train_or_load(
+    plan: Recipe,
+    photos: Photos,
+    held_out: Photos,
+    out: str | Path,
+    content: str = "auto",
+    device: str = "auto",
+    **options: Any,
+) -> tuple[Path, bool]:
+    """Run a recipe, unless `out` holds the finished run of the same recipe, content network and
+    photographs. Returns the generator's checkpoint, and whether it was computed, and prints which.
+
+    A run of anything else in `out` is moved to `out`-KEY, and comes back when it is asked for.
+    `options` are `train`'s: on_sample, workers, metadata.
+    """
+    out = Path(out)
+    key = run_key(start(plan, len(photos.classes), content, "cpu"), photos)
+    there, aside = finished(out), out.with_name(f"{out.name}-{key}")
+    if there and there["key"] != key:
+        out.rename(out.with_name(f"{out.name}-{there['key']}"))
+        there = None
+    if there is None and aside.is_dir():
+        shutil.rmtree(out, ignore_errors=True)
+        there = finished(aside.rename(out))
+    computed = there is None or there["iterations"] < plan.iterations
+    if computed:
+        print(f"computing {plan.iterations} updates into {shown(out)}")
+        train(plan, photos, held_out, out, content, device, **options)
+    print(f"{'computed' if computed else 'loaded'} {shown(out)}, key {key}")
+    return out / "generator.safetensors", computed
+
+
+def finished(out: Path) -> dict[str, Any] | None:
+    """What the generator in a run's folder says of its training so far; None without one."""
+    path = out / "generator.safetensors"
+    return {"key": "unknown", **load_generator(path)[1]["training"]} if path.is_file() else None
 
 
 def shown(path: Path) -> str:

@@ -35,8 +35,7 @@ def pick_device(device: str = "auto") -> torch.device:
 
 @dataclass
 class State:
-    """All that a run changes, and the fixed networks that it needs. `step` counts updates done;
-    `key` is `run_key`'s, "" outside of `train`."""
+    """All that a run changes, and the fixed networks that it needs."""
 
     recipe: Recipe
     device: torch.device
@@ -46,8 +45,8 @@ class State:
     content: losses.ContentLoss | None = None
     discriminator: nn.Module | None = None
     discriminator_optimiser: torch.optim.Optimizer | None = None
-    step: int = 0
-    key: str = ""
+    step: int = 0  # updates done
+    key: str = ""  # of `run_key`; set by `train`
 
 
 def start(recipe: Recipe, classes: int, content: str = "auto", device: str = "auto") -> State:
@@ -241,6 +240,7 @@ def train(
                     continue
                 row = log_row(state, log, time.perf_counter() - began)
                 if recipe.samples(state.step):
+                    row["psnr_raw"], _ = validate(state.generator, watched, recipe.scale)
                     row["psnr"], sr = validate(state.ema, watched, recipe.scale)
                     to_image(sr[0]).save(out / "samples" / f"step_{state.step:07d}.png")
                     if on_sample:
@@ -300,14 +300,12 @@ def describe(state: State, photos: Photos) -> dict[str, Any]:
 def run_key(state: State, photos: Photos) -> str:
     """A hash of all that decides a run's outcome: recipe, content network and photographs."""
     facts = describe(state, photos)
-    parts = [facts["recipe"], facts["content"], photos.short_side, *photos.labels]
-    digest = hashlib.sha256(json.dumps(parts).encode())
-    for item in photos.items:
-        if isinstance(item, Path):  # its place and size stand for its pixels
-            digest.update(f"{item.parent.name}/{item.name} {item.stat().st_size}".encode())
-        else:
-            digest.update(item.tobytes())
-    return digest.hexdigest()[:12]
+    items = [
+        f"{i.parent.name}/{i.name} {i.stat().st_size}" if isinstance(i, Path) else i.tobytes().hex()
+        for i in photos.items
+    ]
+    parts = [facts["recipe"], facts["content"], photos.short_side, *photos.labels, *items]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 # --- Checkpoints ---------------------------------------------------------------------------------
@@ -319,8 +317,8 @@ def save_checkpoint(state: State, path: Path, photos: Photos) -> None:
     """All that a run needs to go on, written aside and then renamed."""
     parts = {name: getattr(state, name) for name in PARTS}
     content = {name: part.state_dict() for name, part in parts.items() if part is not None}
-    content |= {"step": state.step, "recipe": asdict(state.recipe), "data": photos.name}
-    content |= {"key": state.key}
+    content |= {"step": state.step, "key": state.key, "recipe": asdict(state.recipe)}
+    content |= {"data": photos.name}
     aside = path.with_name(path.name + ".part")
     torch.save(content, aside)
     os.replace(aside, path)
@@ -346,7 +344,7 @@ def resume(state: State, out: Path) -> None:
             )
     if state.key and saved.get("key") != state.key:
         raise TrainingError(
-            f"{path} was made on other photographs ({saved['data']}) or with another content network"
+            f"{path} was made on other photographs ({saved['data']}) or with another VGG19"
         )
     for name in PARTS:
         part = getattr(state, name)

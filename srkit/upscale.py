@@ -3,6 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -16,6 +17,24 @@ INTERPOLATIONS = {
     "bicubic": Image.Resampling.BICUBIC,
 }
 METHODS = (*INTERPOLATIONS, *GENERATORS)
+
+
+def kernel(method: str, x: np.ndarray | float) -> np.ndarray:
+    """An interpolation's kernel: the weight of a known pixel at distance `x` from the point wanted.
+
+    Bicubic is Keys' cubic (1981) with a = -0.5. Stretched by the scale, the same kernel is the
+    antialias filter of the way down (section 3). Raises ValueError on an unknown method.
+    """
+    if method not in INTERPOLATIONS:
+        raise ValueError(f"no kernel {method!r}; accepted: {', '.join(INTERPOLATIONS)}")
+    x = np.abs(np.asarray(x, dtype=float))
+    if method == "nearest":
+        return np.where(x < 0.5, 1.0, 0.0)
+    if method == "bilinear":
+        return np.clip(1 - x, 0, None)
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
 def upscale(

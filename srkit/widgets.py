@@ -13,9 +13,9 @@ from IPython.display import display
 from ipywidgets import Dropdown, FloatSlider, IntSlider, SelectionSlider, interactive
 from matplotlib.figure import Figure
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
-from srkit import fid, figures, models
+from srkit import diagrams, fid, figures, models
 from srkit.data import bicubic_lr_pil, crop_to_multiple
 from srkit.metrics import psnr
 from srkit.results import LABELS
@@ -38,6 +38,7 @@ def explore_methods(
     predict: Callable[[Image.Image, str], Image.Image],
     scale: int = 2,
     zoom: int = 64,
+    labels: Mapping[str, str] = LABELS,
 ) -> interactive:
     """Choose a method and a square of the photograph; see LR's prediction beside HR.
 
@@ -52,10 +53,10 @@ def explore_methods(
             done[method] = predict(lr, method)
         sr = done[method]
         box = (left, top, left + zoom, top + zoom)
-        title = f"{LABELS[method]}: {psnr(sr, hr, 'y', scale):.2f} dB"
+        title = f"{labels[method]}: {psnr(sr, hr, 'y', scale):.2f} dB"
         return figures.show_images({title: sr.crop(box), "HR": hr.crop(box), "all of it": hr}, 3.2)
 
-    names = [(LABELS[method], method) for method in methods]
+    names = [(labels[method], method) for method in methods]
     return interactive(
         _shown(draw),
         method=Dropdown(options=names, description="method"),
@@ -90,6 +91,26 @@ def explore_receptive_field(generators: Mapping[str, nn.Module]) -> interactive:
         _shown(draw),
         network=Dropdown(options=list(generators)),
         size=SelectionSlider(options=[32, 64, 96, 128], value=96, continuous_update=False),
+    )
+
+
+def explore_attention(generator: nn.Module, pictures: Mapping[str, Tensor]) -> interactive:
+    """Choose a picture and one of a generator's attention layers; see what it attends to.
+
+    Shape: pictures (3, H, W) in [0, 1].
+    """
+    layers = list(diagrams.attention_weights(generator, next(iter(pictures.values()))))
+
+    def draw(picture: str, layer: str) -> Figure:
+        lr = pictures[picture]
+        weights = diagrams.attention_weights(generator, lr)
+        return diagrams.attention_maps(lr, {layer: weights[layer]}, 3.4)
+
+    names = [(diagrams.layer_name(layer), layer) for layer in layers]
+    return interactive(
+        _shown(draw),
+        picture=Dropdown(options=list(pictures)),
+        layer=Dropdown(options=names),
     )
 
 

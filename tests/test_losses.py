@@ -346,12 +346,12 @@ def test_real_vgg19_refuses_the_layer_it_lacks(vgg19_file):
 
 @pytest.mark.parametrize("layer", ["relu1_1", "relu2_2", "relu3_1"])
 def test_real_vgg19_activates_to_a_mean_of_one_on_photographs(vgg19_file, val_folder, layer):
-    photos = photo_folder(val_folder, per_class=2)
+    photos = photo_folder(val_folder, per_class=1)
     loss = ContentLoss(str(vgg19_file), layer)
-    batch = torch.stack([to_tensor(photos[i][48:176, 48:176]) for i in range(len(photos))])
+    batch = torch.stack([to_tensor(photos[i][64:160, 64:160]) for i in range(len(photos))])
     mean = float(loss.features(norm(batch)).mean() * loss.feature_scale)
-    # The file was normalised on all of ImageNet; 20 crops differ from it by some tens of percent.
-    assert mean == pytest.approx(1, abs=0.35)
+    # Normalised on all of ImageNet; ten crops of other photographs are off by some 10%.
+    assert mean == pytest.approx(1, abs=0.25)
 
 
 def test_real_vgg19_tells_pictures_apart(vgg19_file, val_folder):

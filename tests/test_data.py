@@ -1,0 +1,429 @@
+"""Bicubic conformance, folders of photographs, and pairs that depend on (seed, i) alone."""
+
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from srkit import data
+from srkit.data import DataError, Pairs, Photos, bicubic_lr, embedded, open_photos, photo_folder
+from srkit.metrics import psnr
+
+
+def noise(count=3, height=40, width=48, labels=None) -> Photos:
+    """Photographs of random pixels, in memory."""
+    rng = np.random.default_rng(1)
+    items = [rng.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(count)]
+    labels = labels or list(range(count))
+    return Photos("noise", items, labels, [str(n) for n in range(max(labels) + 1)])
+
+
+# --- Bicubic -------------------------------------------------------------------------------------
+
+SET5_BICUBIC = {2: 33.68, 4: 28.43}  # published, MATLAB's imresize
+
+
+def set5_psnr(photos, scale, downsample) -> float:
+    """Mean PSNR (Y, border `scale`) of PIL's bicubic enlargement of each photograph's LR."""
+    values = []
+    for photo in photos:
+        hr = data.crop_to_multiple(photo, scale)
+        sr = downsample(hr).resize(hr.size, Image.Resampling.BICUBIC)
+        values.append(psnr(sr, hr, "y", scale))
+    return sum(values) / len(values)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_set5_bicubic_is_the_published_figure_by_either_path(set5, scale):
+    by_pil = set5_psnr(set5, scale, lambda hr: data.bicubic_lr_pil(hr, scale))
+    by_torch = set5_psnr(
+        set5, scale, lambda hr: data.to_image(bicubic_lr(data.to_tensor(hr)[None], scale)[0])
+    )
+    # Two decimals are published, and 8-bit rounding differs by up to a level from MATLAB's.
+    assert by_pil == pytest.approx(SET5_BICUBIC[scale], abs=0.02)
+    assert by_torch == pytest.approx(SET5_BICUBIC[scale], abs=0.02)
+
+
+@pytest.mark.parametrize(("scale", "known"), [(2, 34.44), (4, 27.80)])
+def test_set5_without_antialias_is_off_so_the_conformance_test_can_fail(set5, scale, known):
+    def without_antialias(hr):
+        lr = F.interpolate(
+            data.to_tensor(hr)[None], (hr.height // scale, hr.width // scale), mode="bicubic"
+        )
+        return data.to_image(lr[0])
+
+    value = set5_psnr(set5, scale, without_antialias)
+    assert value == pytest.approx(known, abs=0.02)  # as cv2's, to its two decimals
+    assert abs(value - SET5_BICUBIC[scale]) > 0.5
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+@pytest.mark.parametrize("size", [(64, 64), (36, 52), (8, 8)])
+def test_pil_and_tensor_lr_agree_within_a_level(rng, scale, size):
+    hr = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+    by_pil = data.to_tensor(data.bicubic_lr_pil(hr, scale))
+    by_torch = bicubic_lr(data.to_tensor(hr)[None], scale)[0]
+    assert by_pil.shape == by_torch.shape == (3, size[0] // scale, size[1] // scale)
+    assert (by_pil - by_torch).abs().max() <= 1 / 255 + 1e-6  # float32 rounding
+
+
+def test_lr_is_what_an_8_bit_file_can_hold():
+    lr = bicubic_lr(torch.rand(1, 3, 16, 16), 2)
+    assert torch.equal(lr, (lr * 255).round() / 255)
+    assert 0 <= float(lr.min()) and float(lr.max()) <= 1
+
+
+def test_lr_of_a_constant_is_that_constant():
+    hr = torch.full((1, 3, 16, 24), 51 / 255)
+    assert torch.equal(bicubic_lr(hr, 4), torch.full((1, 3, 4, 6), 51 / 255))
+
+
+@pytest.mark.parametrize(("height", "width"), [(15, 16), (16, 18)])
+def test_an_hr_without_an_exact_lr_is_refused(height, width):
+    with pytest.raises(ValueError, match=f"{height}x{width}"):
+        bicubic_lr(torch.zeros(1, 3, height, width), 4)
+
+
+def test_crop_to_multiple_cuts_right_and_bottom_only(rng):
+    photo = Image.fromarray(rng.integers(0, 256, (11, 14, 3), dtype=np.uint8))
+    cut = data.crop_to_multiple(photo, 4)
+    assert cut.size == (12, 8)
+    assert np.array_equal(np.asarray(cut), np.asarray(photo)[:8, :12])
+
+
+# --- Tensors, pictures, ranges -------------------------------------------------------------------
+
+
+def test_picture_to_tensor_and_back_loses_nothing(rng):
+    pixels = rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    tensor = data.to_tensor(Image.fromarray(pixels))
+    assert tensor.shape == (3, 5, 7) and tensor.dtype == torch.float32
+    assert torch.equal(tensor, data.to_tensor(pixels))
+    assert np.array_equal(np.asarray(data.to_image(tensor)), pixels)
+
+
+def test_to_image_clips_and_rounds():
+    tensor = torch.tensor([-0.2, 0.4999 / 255, 0.5001 / 255, 1.7]).expand(3, 1, 4)
+    assert np.asarray(data.to_image(tensor))[0, :, 0].tolist() == [0, 0, 1, 255]
+
+
+def test_norm_maps_0_to_255_onto_minus_1_to_1():
+    levels = torch.tensor([0.0, 127.5, 255.0])
+    assert data.norm(levels / 255).tolist() == [-1, 0, 1]
+    assert data.denorm(torch.tensor([-3.0, -1.0, 0.0, 1.0, 3.0])).tolist() == [0, 0, 0.5, 1, 1]
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "I;16"])
+def test_any_mode_of_photograph_is_read_as_rgb(tmp_path, mode):
+    path = tmp_path / ("photo.tif" if mode == "CMYK" else "photo.png")
+    Image.new(mode, (6, 5)).save(path)
+    assert data.read_photo(path).shape == (5, 6, 3)
+
+
+# --- The embedded photographs --------------------------------------------------------------------
+
+
+def test_embedded_split_is_by_photograph():
+    files = {s: {f for fs in data.EMBEDDED[s].values() for f in fs} for s in ("train", "val")}
+    assert files["train"] and files["val"] and not files["train"] & files["val"]
+    subjects = [set(data.EMBEDDED[split]) for split in ("train", "val")]
+    assert not subjects[0] & subjects[1]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_embedded_tiles_are_256_pixels_of_8_bits(split):
+    photos = embedded(split)
+    assert len(photos) >= 4
+    for i in range(len(photos)):
+        assert photos[i].shape == (256, 256, 3) and photos[i].dtype == np.uint8
+    assert set(photos.labels) == set(range(len(photos.classes)))
+
+
+def test_embedded_tiles_lie_side_by_side():
+    photos = embedded("val")
+    whole = data.read_photo(data.Path(data.skimage.__file__).parent / "data" / "astronaut.png")
+    tiles = [photos[i] for i in range(4)]
+    assert np.array_equal(np.block([[[tiles[0]], [tiles[1]]], [[tiles[2]], [tiles[3]]]]), whole)
+
+
+def test_embedded_split_must_be_one_of_two():
+    with pytest.raises(ValueError, match="train, val"):
+        embedded("test")
+
+
+# --- Folders -------------------------------------------------------------------------------------
+
+
+def names(photos: Photos) -> list[str]:
+    return [item.name for item in photos.items]
+
+
+def test_a_folder_a_class_is_read_as_imagenet_is(make_folder):
+    root = make_folder({"dog/b.png": (9, 8), "cat/a.png": (9, 8), "cat/deep/c.jpg": (9, 8)})
+    (root / "cat" / "notes.txt").write_text("no photograph")
+    photos = photo_folder(root)
+    assert photos.classes == ["cat", "dog"]
+    assert sorted(zip(names(photos), photos.labels, strict=True)) == [
+        ("a.png", 0), ("b.png", 1), ("c.jpg", 0),
+    ]  # fmt: skip
+
+
+def test_train_and_val_subfolders_are_the_split(make_folder):
+    root = make_folder(
+        {"train/cat/a.png": (9, 8), "train/dog/b.png": (9, 8), "val/cat/c.png": (9, 8)}
+    )
+    assert names(photo_folder(root, "train")) == ["a.png", "b.png"]
+    assert names(photo_folder(root, "val")) == ["c.png"]
+    assert photo_folder(root, "train").classes == ["cat", "dog"]
+
+
+def test_a_missing_val_subfolder_never_takes_training_photographs(make_folder):
+    root = make_folder({f"train/cat/{n}.png": (9, 8) for n in range(12)})
+    assert len(photo_folder(root, "train")) == 12
+    with pytest.raises(DataError, match="val"):
+        photo_folder(root, "val")
+
+
+def test_a_plain_folder_is_split_without_overlap_or_loss(make_folder):
+    root = make_folder({f"{n:02}.png": (9, 8) for n in range(23)})
+    train, val = (set(names(photo_folder(root, split))) for split in ("train", "val"))
+    assert val == {"00.png", "10.png", "20.png"}
+    assert not train & val
+    assert train | val == set(names(photo_folder(root))) and len(train | val) == 23
+    assert photo_folder(root).classes == [""] and set(photo_folder(root).labels) == {0}
+
+
+def test_per_class_keeps_the_first_of_each_class(make_folder):
+    files = {f"{c}/{n}.png": (9, 8) for c, count in (("a", 5), ("b", 1)) for n in range(count)}
+    photos = photo_folder(make_folder(files), per_class=3)
+    assert photos.labels == [0, 0, 0, 1]
+    assert names(photos) == ["0.png", "1.png", "2.png", "0.png"]
+
+
+@pytest.mark.parametrize(("size", "resized"), [((30, 20), (24, 16)), ((20, 45), (16, 36))])
+def test_short_side_resizes_the_shorter_side_to_it(make_folder, size, resized):
+    root = make_folder({"a.png": size})
+    photos = photo_folder(root, short_side=16)
+    assert photos.size(0) == resized
+    assert photos[0].shape == (resized[1], resized[0], 3)
+    by_pil = Image.open(root / "a.png").resize(resized, Image.Resampling.BICUBIC)
+    assert np.array_equal(photos[0], np.asarray(by_pil))
+
+
+def test_real_photographs_in_imagenet_layout(val_folder):
+    photos = photo_folder(val_folder, per_class=2)
+    assert len(photos) == 20 and len(photos.classes) == 10
+    assert photos[19].shape == (224, 224, 3)
+    train, val = (photo_folder(val_folder.parent, s, per_class=1).items for s in ("train", "val"))
+    assert len(train) == 1000 and len(val) == 10
+    assert not {f.name for f in train} & {f.name for f in val}
+
+
+def test_any_torchvision_set_with_a_file_list_will_do(make_folder):
+    root = make_folder({"x/a.png": (9, 8), "x/b.png": (9, 8), "y/c.png": (9, 8)})
+    samples = [(str(root / f), label) for f, label in (("x/a.png", 0), ("x/b.png", 0))]
+    listed = SimpleNamespace(samples=samples, classes=[("tench", "Tinca tinca"), "golden"])
+    photos = data.from_torchvision(listed, per_class=1)
+    assert names(photos) == ["a.png"] and photos.classes == ["tench", "golden"]
+
+
+def test_open_photos_knows_the_embedded_and_any_folder(make_folder):
+    root = make_folder({"a.png": (9, 8)})
+    assert open_photos("embedded", "train").name == "embedded-train"
+    assert open_photos("embedded", "all").name == "embedded-val"
+    assert names(open_photos(str(root), "all")) == ["a.png"]
+
+
+# --- Bad folders ---------------------------------------------------------------------------------
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(DataError, match="nowhere"):
+        open_photos(str(tmp_path / "nowhere"))
+
+
+def test_an_empty_folder_is_named_with_what_was_looked_for(tmp_path):
+    (tmp_path / "notes.txt").write_text("no photograph")
+    with pytest.raises(DataError) as caught:
+        open_photos(str(tmp_path), "all")
+    assert str(tmp_path) in str(caught.value) and ".jpg" in str(caught.value)
+
+
+def test_an_unknown_split_is_refused(make_folder):
+    with pytest.raises(ValueError, match="train, val, all"):
+        photo_folder(make_folder({"a.png": (9, 8)}), "test")
+
+
+def test_a_set_without_photographs_is_refused():
+    with pytest.raises(DataError, match="no photographs"):
+        Photos("nothing", [], [], [])
+
+
+def break_file(path, how):
+    whole = path.read_bytes()
+    path.write_bytes(
+        {
+            "text": b"this is no picture",
+            "empty": b"",
+            "cut": whole[: len(whole) // 2],
+            "garbled": whole[:60] + bytes(40) + whole[100:],
+        }[how]
+    )
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize("how", ["text", "empty", "cut"])
+def test_an_unreadable_photograph_is_named(make_folder, suffix, how):
+    root = make_folder({f"bad.{suffix}": (64, 64)})
+    break_file(root / f"bad.{suffix}", how)
+    with pytest.raises(DataError, match=rf"bad\.{suffix} is no readable image"):
+        photo_folder(root)[0]
+
+
+def test_a_garbled_png_is_named(make_folder):
+    root = make_folder({"bad.png": (64, 64)})
+    break_file(root / "bad.png", "garbled")
+    with pytest.raises(DataError, match=r"bad\.png is no readable image"):
+        photo_folder(root)[0]
+
+
+def test_an_unreadable_photograph_is_named_before_training_starts(make_folder):
+    root = make_folder({"a.png": (64, 64), "bad.png": (64, 64)})
+    break_file(root / "bad.png", "text")
+    with pytest.raises(DataError, match=r"bad\.png"):
+        photo_folder(root).require_size(32)
+
+
+def test_a_photograph_smaller_than_the_crop_is_named(make_folder):
+    photos = photo_folder(make_folder({"big.png": (40, 40), "small.png": (90, 31)}))
+    with pytest.raises(DataError, match=r"1 of 2 .*small\.png \(90x31\)"):
+        Pairs(photos, 2, 32, samples=4)
+
+
+def test_without_small_leaves_exactly_those_out(make_folder):
+    root = make_folder({"a/0.png": (40, 40), "a/1.png": (90, 31), "b/2.png": (32, 32)})
+    photos = photo_folder(root)
+    kept = photos.without_small(32)
+    assert names(kept) == ["0.png", "2.png"] and kept.labels == [0, 1]
+    assert kept.classes == photos.classes
+    kept.require_size(32)
+    assert kept[1].shape == (32, 32, 3)
+    with pytest.raises(DataError, match="no photographs"):
+        photos.without_small(1000)
+
+
+def test_short_side_makes_every_photograph_large_enough(make_folder):
+    root = make_folder({"a.png": (20, 31)})
+    assert photo_folder(root, short_side=32).smaller_than(32) == []
+    assert photo_folder(root, short_side=32)[0].shape[:2] == (50, 32)
+
+
+# --- The cache -----------------------------------------------------------------------------------
+
+
+def test_a_photograph_is_decoded_once(make_folder):
+    root = make_folder({"a.png": (9, 8)})
+    photos = photo_folder(root)
+    first = photos[0]
+    shutil.rmtree(root)
+    assert photos[0] is first
+
+
+def test_the_cache_stays_within_its_bytes(make_folder):
+    root = make_folder({"a.png": (10, 10), "b.png": (10, 10)})
+    photos = photo_folder(root)
+    photos.cache_bytes = 300  # one of the two
+    first, second = photos[0], photos[1]
+    assert photos[0] is first
+    assert photos[1] is not second and np.array_equal(photos[1], second)
+
+
+# --- Training pairs ------------------------------------------------------------------------------
+
+
+def same(a, b) -> bool:
+    return torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) and a[2] == b[2]
+
+
+def test_a_sample_depends_on_seed_and_number_alone():
+    forwards = Pairs(noise(), 2, 16, samples=9, seed=5)
+    backwards = Pairs(noise(), 2, 16, samples=9, seed=5)
+    one_way = [forwards[i] for i in range(9)]
+    other_way = [backwards[i] for i in reversed(range(9))][::-1]
+    assert all(map(same, one_way, other_way))
+    other_seed = Pairs(noise(), 2, 16, samples=9, seed=6)
+    assert not all(same(one_way[i], other_seed[i]) for i in range(9))
+
+
+def test_workers_change_nothing():
+    pairs = Pairs(noise(), 2, 16, samples=8)
+    alone = list(DataLoader(pairs, 3, num_workers=0))
+    helped = list(DataLoader(pairs, 3, num_workers=2))
+    assert len(alone) == len(helped) == 3
+    for a, b in zip(alone, helped, strict=True):
+        assert all(map(torch.equal, a, b))
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_lr_is_the_bicubic_of_hr_in_the_agreed_ranges(scale):
+    lr, hr, label = Pairs(noise(), scale, 16, samples=1)[0]
+    assert lr.shape == (3, 16 // scale, 16 // scale) and hr.shape == (3, 16, 16)
+    assert float(hr.min()) < -0.9 and float(hr.max()) > 0.9  # random pixels fill [-1, 1]
+    assert -1 <= float(hr.min()) and float(hr.max()) <= 1
+    assert 0 <= float(lr.min()) and float(lr.max()) <= 1
+    # Undoing Norm rounds in float32, which may tip a value over to the next of 255 levels.
+    assert (lr - bicubic_lr((hr[None] + 1) / 2, scale)[0]).abs().max() <= 1 / 255 + 1e-6
+    assert label in range(3)
+
+
+def test_crops_are_cut_from_their_photograph_with_its_label():
+    photos = noise(labels=[2, 0, 1])
+    pairs = Pairs(photos, 2, 16, samples=12)
+    mirrored = 0
+    for i in range(12):
+        _, hr, label = pairs[i]
+        crop = (data.denorm(hr) * 255).round().byte().permute(1, 2, 0).numpy()
+        photo = photos[photos.labels.index(label)]
+        windows = np.lib.stride_tricks.sliding_window_view(photo, (16, 16, 3))[:, :, 0]
+        straight = (windows == crop).all((2, 3, 4)).any()
+        flipped = (windows == crop[:, ::-1]).all((2, 3, 4)).any()
+        assert straight != flipped
+        mirrored += flipped
+    assert 0 < mirrored < 12
+
+
+def test_every_epoch_takes_each_photograph_once_in_a_new_order():
+    pairs = Pairs(noise(7), 2, 16, samples=28)
+    labels = [pairs[i][2] for i in range(28)]
+    epochs = [labels[i : i + 7] for i in range(0, 28, 7)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_a_crop_as_large_as_the_photograph_is_the_photograph():
+    hr = Pairs(noise(1, 16, 16), 2, 16, samples=1)[0][1]
+    photo = data.norm(data.to_tensor(noise(1, 16, 16)[0]))
+    assert torch.equal(hr, photo) or torch.equal(hr, photo.flip(2))
+
+
+def test_a_crop_that_is_no_multiple_of_the_scale_is_refused():
+    with pytest.raises(ValueError, match="18"):
+        Pairs(noise(), 4, 18, samples=1)
+
+
+def test_centre_crops_are_the_middles_spread_over_the_set():
+    photos = noise(5, 20, 30)
+    crops = data.centre_crops(photos, 8, 3)
+    assert crops.shape == (3, 3, 8, 8)
+    for crop, number in zip(crops, (0, 2, 4), strict=True):
+        assert torch.equal(crop, data.to_tensor(photos[number][6:14, 11:19]))
+
+
+def test_centre_crops_shrink_to_the_smallest_photograph():
+    photos = Photos("two", [noise(1, 40, 40)[0], noise(1, 23, 50)[0]], [0, 0], ["x"])
+    assert data.centre_crops(photos, 32, 8).shape == (2, 3, 20, 20)

@@ -1,0 +1,120 @@
+"""Figures are drawn from what they are given, and come out the same byte for byte."""
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from srkit import diagrams, figures, models, widgets
+from srkit.upscale import upscale
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def noise(size: int = 96, seed: int = 0) -> Image.Image:
+    values = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+def test_a_figure_is_the_same_bytes_each_time(tmp_path):
+    for name in ("a.png", "b.png"):
+        rows = [{"bicubic": noise(seed=1), "hr": noise(seed=2)}]
+        figures.save(figures.comparison(rows, 2, zoom=32), tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png"]  # nothing left aside
+
+
+def test_comparison_shows_each_methods_psnr_under_its_crop():
+    hr = noise().resize((96, 96))
+    lr = hr.resize((48, 48), Image.Resampling.BICUBIC)
+    figure = figures.comparison([{"bicubic": upscale(lr, "bicubic", 2), "hr": hr}], 2, zoom=32)
+    from srkit.metrics import psnr
+
+    below = [axes.get_xlabel() for axes in figure.axes]
+    assert f"{psnr(upscale(lr, 'bicubic', 2), hr, 'y', 2):.2f} dB" in below
+
+
+def test_detail_box_finds_the_only_detailed_square():
+    flat = np.full((128, 160, 3), 120, dtype=np.uint8)
+    flat[40:72, 80:112] = np.random.default_rng(0).integers(0, 256, (32, 32, 3))
+    top, left = figures.detail_box(flat, 32)
+    assert abs(top - 40) <= 1 and abs(left - 80) <= 1  # its own edge is detail too
+
+
+def test_diagram_reads_srgan_as_published():
+    labels = [(u.kind, u.label, u.repeats) for u in diagrams.units(models.SRGANGenerator())]
+    assert labels == [
+        ("convolution", "k9n64s1", 1), ("residual block", "k3n64s1", 16),
+        ("convolution", "k3n64s1", 1), ("convolution", "k3n256s1", 1),
+        ("pixel shuffle", "x2", 1), ("convolution", "k9n3s1", 1),
+    ]  # fmt: skip
+    discriminator = [u.label for u in diagrams.units(models.SRGANDiscriminator(), 96)]
+    published = [
+        "k3n64s1",
+        "k3n64s2",
+        "k3n128s1",
+        "k3n128s2",
+        "k3n256s1",
+        "k3n256s2",
+        "k3n512s1",
+        "k3n512s2",
+    ]
+    assert discriminator[:8] == published and discriminator[-2:] == ["1024", "1"]
+
+
+def test_diagram_shows_the_u_in_sr_ugan():
+    units = diagrams.units(models.SRUGANGenerator())
+    sizes = [u.size for u in units]
+    assert min(sizes) == 1 / 8 and sizes[0] == 1 and sizes[-1] == 2
+    dense = [(u.repeats, u.channels) for u in units if u.kind == "dense block"]
+    assert dense == [(8, 96), (8, 64)]  # the caption of Figure 2: B = 8, 16 in all
+    ends = [(units[a].size, units[b].size) for a, b in diagrams.skips(units)]
+    assert ends == [(1 / 4, 1 / 4), (1 / 2, 1 / 2), (1, 1)]
+
+
+def test_diagram_leaves_the_network_as_it_was():
+    network = models.SRGANGenerator(blocks=1, width=8).train()
+    hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.modules())
+    diagrams.units(network)
+    after = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.modules())
+    assert network.training and hooks == after == 0
+
+
+def test_training_curves_draw_what_the_log_says():
+    rows = [{"step": s, "mse": 1 / s, "d_real": 0.6, "d_fake": 0.4, "psnr": 20 + s} for s in (1, 2)]
+    figure = figures.training_curves({"sr-ugan": rows}, baseline=22.0)
+    quality = figure.axes[2].lines
+    assert list(quality[0].get_ydata()) == [21, 22] and 22.0 in quality[1].get_ydata()
+
+
+def test_samples_over_time_are_ordered_by_update(tmp_path):
+    for step in (20, 1, 300):
+        noise(16).save(tmp_path / f"step_{step:07d}.png")
+    figure = figures.samples_over_time(tmp_path)
+    assert [a.get_title() for a in figure.axes] == ["update 1", "update 20", "update 300"]
+    with pytest.raises(ValueError, match="train first"):
+        figures.samples_over_time(tmp_path / "none")
+
+
+def test_table_figure_holds_every_cell():
+    figure = figures.table(["Method", "PSNR"], [["Bicubic", "30.00"]], ["a note"])
+    drawn = figure.axes[0].tables[0].get_celld()
+    assert {cell.get_text().get_text() for cell in drawn.values()} == {
+        "Method", "PSNR", "Bicubic", "30.00",
+    }  # fmt: skip
+
+
+def test_widgets_redraw_without_a_browser():
+    photo = noise(96)
+    box = widgets.explore_methods(photo, ["nearest", "bicubic"], lambda lr, m: upscale(lr, m, 2))
+    assert [child.description for child in box.children[:1]] == ["method"]
+    box.children[0].value = "bicubic"  # raises where redrawing fails
+    widgets.explore_gaussians().children[0].value = 2.0
