@@ -6,7 +6,6 @@ Bad input ends with one line that says what was wrong, and exit code 2.
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 USER_ERRORS = (ValueError, FileNotFoundError)
@@ -190,11 +189,16 @@ def parse_setting(text: str) -> tuple[str, object]:
     """ "batch=16" as ("batch", 16). Raises ValueError on an unknown field or a bad value."""
     from srkit.recipes import Recipe
 
-    name, sign, value = text.partition("=")
-    known = [field.name for field in fields(Recipe)]
+    name, sign, after = text.partition("=")
+    own = ("model", "scale", "weights")  # two have options; the third is no plain value
+    known = {key: value for key, value in vars(Recipe()).items() if key not in own}
     if not sign or name not in known:
         raise ValueError(f"--set {text}: expected FIELD=VALUE with one of {', '.join(known)}")
-    return name, parse_value(value)
+    value, kind = parse_value(after), type(known[name])
+    optional = (int, float, type(None))
+    if type(value) not in {float: (int, float), type(None): optional}.get(kind, (kind,)):
+        raise ValueError(f"--set {text}: {name} takes a value like {known[name]!r}, not {value!r}")
+    return name, value
 
 
 def parse_value(text: str) -> object:

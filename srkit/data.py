@@ -86,7 +86,8 @@ def bicubic_lr(hr: Tensor, scale: int) -> Tensor:
 
 
 def bicubic_lr_pil(hr: Image.Image, scale: int) -> Image.Image:
-    """`bicubic_lr` by PIL: the same to within one of 255 levels. HR is cropped to a multiple."""
+    """`bicubic_lr` by PIL: the same to within one of 255 levels, or a few at edges to pure black
+    or white, which PIL clips between its two passes. HR is cropped to a multiple."""
     hr = crop_to_multiple(hr, scale)
     return hr.resize((hr.width // scale, hr.height // scale), Image.Resampling.BICUBIC)
 
@@ -244,7 +245,7 @@ def photo_folder(
         raise DataError(f"no photo folder at {root}")
     if split not in ("train", "val", "all"):
         raise ValueError(f"unknown split {split!r}; accepted: train, val, all")
-    own_split = split != "all" and (root / split).is_dir()
+    own_split = split != "all" and any((root / part).is_dir() for part in ("train", "val"))
     folder = root / split if own_split else root
     files = photo_files(folder)
     if not own_split and split != "all":
@@ -285,7 +286,8 @@ def from_torchvision(
         if per_class is None or seen[label] <= per_class:
             kept.append((Path(path), int(label)))
     classes = [c if isinstance(c, str) else c[0] for c in dataset.classes]
-    name = f"{type(dataset).__name__.lower()}-{getattr(dataset, 'split', '') or 'all'}"
+    split = getattr(dataset, "split", None) or getattr(dataset, "_split", "all")
+    name = f"{type(dataset).__name__.lower()}-{split}"
     paths_, labels = [p for p, _ in kept], [label for _, label in kept]
     return Photos(name, paths_, labels, classes, short_side)
 
@@ -300,23 +302,24 @@ def open_photos(
 
     "embedded"; "imagenette" or "imagenette:FOLDER" (torchvision downloads it into the folder,
     1.6 GB, where it is absent); "imagenet:FOLDER" (torchvision's ImageNet over the official
-    archives); or any folder of photographs.
+    archives); or any folder of photographs. Raises DataError where there is nothing to open.
     """
     kind, _, folder = str(data).partition(":")
     if kind == "embedded":
         return embedded("val" if split == "all" else split)
-    if kind == "imagenet" and folder:
+    if kind == "imagenette" or (kind == "imagenet" and folder):
         import torchvision
 
-        dataset = torchvision.datasets.ImageNet(folder, "train" if split == "train" else "val")
-        return from_torchvision(dataset, per_class, short_side)
-    if kind == "imagenette":
-        import torchvision
-
-        target = Path(folder or "imagenette")
-        dataset = torchvision.datasets.Imagenette(
-            target, "train" if split == "train" else "val", download=not target.is_dir()
-        )
+        target, part = Path(folder or kind), "train" if split == "train" else "val"
+        try:
+            if kind == "imagenet":
+                dataset = torchvision.datasets.ImageNet(target, part)
+            else:
+                dataset = torchvision.datasets.Imagenette(
+                    target, part, download=not target.is_dir()
+                )
+        except (RuntimeError, OSError) as error:
+            raise DataError(f"no {kind} in {target}: {' '.join(str(error).split())}") from error
         return from_torchvision(dataset, per_class, short_side)
     return photo_folder(data, split, per_class, short_side)
 

@@ -5,6 +5,7 @@ attention weights are read off the modules while a picture runs through them.
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import matplotlib.pyplot as plt
@@ -24,7 +25,7 @@ UNITS: dict[type[nn.Module], tuple[str, str]] = {
     models.DenseBlock: ("dense block", "#e9b87a"),
     models.UNetBlock: ("U-Net residual block", "#9fb8d8"),
     models.UpBlock: ("up: conv, attention, shuffle", "#c9a6d6"),
-    models.DownBlock: ("residual block, pool", "#9fb8d8"),
+    models.DownBlock: ("residual block, pool", "#93c4c4"),
     models.Attention: ("attention", "#f0d264"),
     nn.Conv2d: ("convolution", "#d9d9d9"),
     nn.PixelShuffle: ("pixel shuffle", "#c9a6d6"),
@@ -48,7 +49,9 @@ class Unit:
 
 def units(network: nn.Module, size: int = 64) -> list[Unit]:
     """The boxes of a network in the order in which a size x size picture passes through them;
-    equal neighbours are one box with a count."""
+    equal neighbours are one box with a count. The picture has a shape and no content (PyTorch's
+    meta device), and so has the copy of the network that it passes through."""
+    network = deepcopy(network).to("meta").eval()
     found: list[Unit] = []
     inside: list[nn.Module] = []  # the unit being run: its parts draw no boxes of their own
 
@@ -69,20 +72,12 @@ def units(network: nn.Module, size: int = 64) -> list[Unit]:
         else:
             found.append(unit)
 
-    handles = []
     for name, module in network.named_modules():
         if type(module) in UNITS:
-            handles.append(module.register_forward_pre_hook(enter))
-            hook = lambda m, _, out, name=name: leave(name, m, out)
-            handles.append(module.register_forward_hook(hook))
-    training = network.training
-    try:
-        with torch.no_grad():
-            network.eval()(torch.zeros(1, 3, size, size))
-    finally:
-        network.train(training)
-        for handle in handles:
-            handle.remove()
+            module.register_forward_pre_hook(enter)
+            module.register_forward_hook(lambda m, _, out, name=name: leave(name, m, out))
+    with torch.no_grad():
+        network(torch.zeros(1, 3, size, size, device="meta"))
     return found
 
 
@@ -109,13 +104,14 @@ def draw(axes: Axes, network: nn.Module, title: str, size: int = 64) -> list[Uni
     level = [np.log2(b.size or floor) for b in boxes]
     rise = (max(level) - min(level) + 2) / 8  # a box's height follows the panel's
     for place, (box, y) in enumerate(zip(boxes, level, strict=True)):
-        height = rise * (0.34 + 0.04 * np.log2(max(box.channels, 1)))
+        times = f"{box.repeats}×\n" if box.repeats > 1 else ""
+        lines = 1 + (times + box.label).count("\n")
+        height = rise * max(0.34 + 0.04 * np.log2(max(box.channels, 1)), 0.29 * lines)
         frame = FancyBboxPatch(
             (place - 0.36, y - height / 2), 0.72, height, boxstyle="round,pad=0.02",
             lw=0.6, facecolor=box.colour, edgecolor="#444",
         )  # fmt: skip
         axes.add_patch(frame)
-        times = f"{box.repeats}×\n" if box.repeats > 1 else ""
         axes.text(place, y, times + box.label, ha="center", va="center", fontsize=7.5)
         if box.name == "classifier":  # beside the validity head, not after it
             before, bend = place - 2, {"connectionstyle": "arc3,rad=0.25"}

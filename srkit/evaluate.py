@@ -1,7 +1,6 @@
 """Measure methods on photographs under one protocol: the rows behind Figure 3."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import torch
 from PIL import Image
@@ -10,8 +9,14 @@ from tqdm import tqdm
 
 from srkit import metrics, results
 from srkit.data import Photos, bicubic_lr_pil, crop_to_multiple, to_tensor
-from srkit.fid import Statistics, features_of, frechet_distance, measure_name, measure_protocol
-from srkit.fid import statistics as statistics_of
+from srkit.fid import (
+    Accumulator,
+    Statistics,
+    features_of,
+    frechet_distance,
+    measure_name,
+    measure_protocol,
+)
 from srkit.inception import FIDInception
 from srkit.upscale import INTERPOLATIONS, upscale
 from srkit.weights import GENERATORS, checkpoint_path, find_checkpoint, sha256
@@ -69,43 +74,34 @@ def measure(
     to 8 bits. The Frechet distances, between all predictions and all HR photographs, are taken on
     pixel patches and on each of `networks`; HR against itself is added as "hr".
     """
-    feature_spaces: list[FIDInception | None] = [None, *networks]
-    truth = {space: _statistics(hr_images(photos, scale), space) for space in feature_spaces}
+    spaces: list[FIDInception | None] = [None, *networks]
+    truth: dict[FIDInception | None, Statistics] = {}
     rows = []
-    common: dict[str, Any] = {
-        "dataset": photos.name, "n": len(photos), "scale": scale, "preset": preset,
-        "seed": seed, "device": device,
-    }  # fmt: skip
     for method in ("hr", *methods):
         scores: dict[str, list[float]] = {"PSNR": [], "SSIM": []}
-        predictions: list[Image.Image] = []
+        sets = {space: Accumulator() for space in spaces}
         for hr in tqdm(hr_images(photos, scale), method, len(photos), disable=None, leave=False):
-            is_hr = method == "hr"
-            lr = bicubic_lr_pil(hr, scale)
-            sr = hr if is_hr else enlarge(lr, method, scale, preset, device)
-            predictions.append(sr)
-            if not is_hr:
+            sr = hr
+            if method != "hr":
+                sr = enlarge(bicubic_lr_pil(hr, scale), method, scale, preset, device)
                 scores["PSNR"].append(metrics.psnr(sr, hr, "y", scale))
                 scores["SSIM"].append(metrics.ssim(sr, hr, "y", scale))
-        more = common | {"method": method, "weights": weights_of(method, scale, preset)}
+            for space, accumulator in sets.items():
+                accumulator.add(features_of(to_tensor(sr)[None], space))
         protocol = metrics.protocol("y", scale)
-        for metric, values in scores.items():
-            if values:
-                mean = sum(values) / len(values)
-                rows.append(results.measured(metric=metric, protocol=protocol, value=mean, **more))
-        for space, true in truth.items():
-            distance = frechet_distance(_statistics(predictions, space), true)
+        found = [(name, protocol, sum(v) / len(v)) for name, v in scores.items() if v]
+        for space, accumulator in sets.items():
+            own = accumulator.statistics()
+            distance = frechet_distance(own, truth.setdefault(space, own))
+            found.append((measure_name(space), measure_protocol(space), distance))
+        for metric, protocol, value in found:
             rows.append(
                 results.measured(
-                    metric=measure_name(space), protocol=measure_protocol(space),
-                    value=distance, **more,
+                    method, photos.name, len(photos), scale, metric, protocol, value, preset,
+                    seed, device, weights=weights_of(method, scale, preset),
                 )
             )  # fmt: skip
     return rows
-
-
-def _statistics(images: Iterable[Image.Image], network: FIDInception | None) -> Statistics:
-    return statistics_of(features_of(to_tensor(image)[None], network) for image in images)
 
 
 def table(

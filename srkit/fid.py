@@ -32,6 +32,8 @@ class Statistics:
         features = np.asarray(features, dtype=np.float64)
         if features.ndim != 2:
             raise ValueError(f"features must be (N, d), not {features.shape}")
+        if not len(features):
+            raise ValueError("no features: the set is empty")
         if not np.isfinite(features).all():
             raise ValueError("features hold NaN or infinity; look at the images they came from")
         mean = features.mean(0)
@@ -54,28 +56,43 @@ class Statistics:
         return self.scatter / (self.n - 1)
 
 
-def statistics(batches: Iterable[np.ndarray], rows_at_once: int = 1024) -> Statistics:
+class Accumulator:
+    """Statistics of features that come in bit by bit; some `at_once` rows wait in memory."""
+
+    def __init__(self, at_once: int = 1024):
+        self.at_once = at_once
+        self.waiting: list[np.ndarray] = []
+        self.whole: Statistics | None = None
+
+    def add(self, features: np.ndarray) -> None:
+        """Take in (N_i, d) features."""
+        self.waiting.append(features)
+        if sum(map(len, self.waiting)) >= self.at_once:
+            self._take_in()
+
+    def _take_in(self) -> None:
+        part = Statistics.of(np.concatenate(self.waiting))
+        self.whole = part if self.whole is None else self.whole.merged(part)
+        self.waiting.clear()
+
+    def statistics(self) -> Statistics:
+        """Of all that was added. Raises ValueError where that is nothing, or not finite."""
+        if self.waiting:
+            self._take_in()
+        if self.whole is None:
+            raise ValueError("no features: nothing was added")
+        return self.whole
+
+
+def statistics(batches: Iterable[np.ndarray], at_once: int = 1024) -> Statistics:
     """The statistics of a stream of (N_i, d) batches, however they are cut.
 
     Raises ValueError where there is nothing, or something not finite.
     """
-    whole: Statistics | None = None
-    waiting: list[np.ndarray] = []
-
-    def take(whole: Statistics | None) -> Statistics:
-        part = Statistics.of(np.concatenate(waiting))
-        waiting.clear()
-        return part if whole is None else whole.merged(part)
-
+    accumulator = Accumulator(at_once)
     for batch in batches:
-        waiting.append(batch)
-        if sum(map(len, waiting)) >= rows_at_once:
-            whole = take(whole)
-    if waiting:
-        whole = take(whole)
-    if whole is None:
-        raise ValueError("no features: the stream was empty")
-    return whole
+        accumulator.add(batch)
+    return accumulator.statistics()
 
 
 def frechet_distance(a: Statistics, b: Statistics) -> float:

@@ -159,9 +159,10 @@ def kernels(methods: Sequence[str]) -> Figure:
         response.plot(f, np.abs(np.cos(2 * np.pi * np.outer(f, x)) @ k) / 200, **style)
     response.plot([0, 0.5, 0.5, 2], [1, 1, 0, 0], "k:", lw=1, label="ideal")
     response.axvspan(0.5, 2, color="#888888", alpha=0.12, lw=0)
-    response.text(1.25, 1.01, "copies of the spectrum", ha="center", fontsize=8)
+    response.text(1.25, 1.04, "copies of the spectrum", ha="center", fontsize=8)
     weights.set(title="Kernel: weight of a known pixel", xlabel="distance (LR pixels)")
-    response.set(title="What passes of each frequency", xlabel="cycles an LR pixel", xlim=(0, 2))
+    response.set(title="What passes of each frequency", xlabel="cycles an LR pixel",
+                 xlim=(0, 2), ylim=(-0.03, 1.14))  # fmt: skip
     for axes in (weights, response):
         axes.grid(alpha=0.25)
     response.legend(fontsize=8)
@@ -174,7 +175,7 @@ def error_maps(pictures: Mapping[str, Picture], hr: Picture, most: int = 48) -> 
     figure, grid = plt.subplots(
         1, len(pictures) + 1, figsize=(2.6 * (len(pictures) + 1), 2.9), layout="constrained"
     )
-    panel(grid[0], hr, LABELS["hr"])
+    panel(grid[0], hr, "HR")
     for axes, (title, picture) in zip(grid[1:], pictures.items(), strict=True):
         wrong = np.abs(as_pixels(picture).astype(float) - as_pixels(hr)).mean(2)
         drawn = axes.imshow(wrong, vmin=0, vmax=most, cmap="magma", interpolation="nearest")
@@ -185,7 +186,11 @@ def error_maps(pictures: Mapping[str, Picture], hr: Picture, most: int = 48) -> 
     return figure
 
 
-def spectra(pictures: Mapping[str, Picture], limits: Mapping[str, float]) -> Figure:
+def spectra(
+    pictures: Mapping[str, Picture],
+    limits: Mapping[str, float],
+    labels: Mapping[str, str] = LABELS,
+) -> Figure:
     """Power against fineness for pictures of one scene; `limits` are marked by dotted lines.
 
     `pictures` map a method's name to its picture, `limits` a text to cycles a pixel.
@@ -193,7 +198,7 @@ def spectra(pictures: Mapping[str, Picture], limits: Mapping[str, float]) -> Fig
     figure, axes = plt.subplots(figsize=(7.2, 3.4), layout="constrained")
     for method, picture in pictures.items():
         style = "--" if " " in method else "-"
-        label = LABELS[method]
+        label = labels[method] if method != "hr" else "HR"
         axes.plot(*power_spectrum(picture), style, color=colour(method), label=label, lw=1.5)
     for text, limit in limits.items():
         axes.axvline(limit, color="#555555", ls=":", lw=1)
@@ -224,11 +229,14 @@ def training_curves(logs: Mapping[str, Sequence[dict]], baseline: float | None =
             if points:
                 label = f"{LABELS[model]} D({'real' if name == 'd_real' else 'fake'})"
                 opinion.plot(*zip(*points, strict=True), style, color=colour(model), label=label)
-        points = [(row["step"], row["psnr"]) for row in rows if "psnr" in row]
-        quality.plot(*zip(*points, strict=True), ".-", color=colour(model), label=LABELS[model])
+        for name, style, label in (("psnr", ".-", " (EMA)"), ("psnr_raw", ":", " without EMA")):
+            points = [(row["step"], row[name]) for row in rows if name in row]
+            if points:
+                quality.plot(*zip(*points, strict=True), style, color=colour(model),
+                             label=LABELS[model] + label)  # fmt: skip
     terms.set(yscale="log", title="Loss terms, before their weights", xlabel="update")
     opinion.set(ylim=(-0.02, 1.02), title="Discriminator: probability of real", xlabel="update")
-    quality.set(title="Held-out PSNR of the EMA generator (Y, dB)", xlabel="update")
+    quality.set(title="Held-out PSNR (Y, dB)", xlabel="update")
     if baseline is not None:
         quality.axhline(baseline, color=colour("bicubic"), ls="--", lw=1, label="Bicubic")
     for axes in (terms, opinion, quality):
@@ -240,19 +248,47 @@ def training_curves(logs: Mapping[str, Sequence[dict]], baseline: float | None =
     return figure
 
 
-def samples_over_time(folder: str | Path, limit: int = 7) -> Figure:
-    """The held-out crop that a run kept in `samples/`, from its first update to its last."""
+def read_samples(folder: str | Path) -> dict[str, Image.Image]:
+    """What a run kept of one held-out crop in `samples/`, "update 1" and so on, and its HR.
+
+    Raises ValueError where there is nothing.
+    """
     files = sorted(Path(folder).glob("step_*.png"))
     if not files:
         raise ValueError(f"no samples in {folder}; train first")
-    chosen = dict.fromkeys(
-        np.linspace(0, len(files) - 1, min(limit, len(files))).round().astype(int)
-    )
+    named = {f"update {int(file.stem.split('_')[1])}": file for file in files}
+    truth = Path(folder).parent / "held_out.png"
+    named |= {"HR": truth} if truth.is_file() else {}
     pictures = {}
-    for number in chosen:
-        with Image.open(files[number]) as image:
-            pictures[f"update {int(files[number].stem.split('_')[1])}"] = image.convert("RGB")
-    return show_images(pictures, 1.9)
+    for name, file in named.items():
+        with Image.open(file) as image:
+            pictures[name] = image.convert("RGB")
+    return pictures
+
+
+def samples_over_time(folder: str | Path, limit: int = 8) -> Figure:
+    """The held-out crop of a run, from its first update to its last, and HR."""
+    pictures = read_samples(folder)
+    names = list(pictures)
+    chosen = np.linspace(0, len(names) - 1, min(limit, len(names))).round().astype(int)
+    return show_images({names[n]: pictures[names[n]] for n in dict.fromkeys(chosen)}, 1.9)
+
+
+def samples_side_by_side(runs: Mapping[str, str | Path]) -> Figure:
+    """The held-out crop of several runs, one a row, at the updates that all of them kept."""
+    rows = {name: read_samples(folder) for name, folder in runs.items()}
+    shared = [
+        column for column in next(iter(rows.values())) if all(column in r for r in rows.values())
+    ]
+    figure, grid = plt.subplots(
+        len(rows), len(shared), figsize=(1.9 * len(shared), 2.2 * len(rows)), squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for line, (name, pictures) in zip(grid, rows.items(), strict=True):
+        for axes, column in zip(line, shared, strict=True):
+            panel(axes, pictures[column], column)
+        line[0].set_ylabel(name, fontsize=9)
+    return figure
 
 
 def receptive_fields(fields: Mapping[str, Tensor], scale: int = 2) -> Figure:

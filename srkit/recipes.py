@@ -52,6 +52,13 @@ class Recipe:
     watch: int = 16  # held-out crops
     watch_crop: int = 192
 
+    def __post_init__(self) -> None:
+        networks = ["width", "wide", "discriminator_width"]
+        times = ["iterations", "log_every", "sample_every", "checkpoint_every"]
+        for name in [*networks, *times, "crop", "batch", "watch", "watch_crop"]:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+
     def settings(self) -> dict[str, Any]:
         """The generator's model name and constructor arguments."""
         common = {"model": self.model, "scale": self.scale, "blocks": self.blocks}
@@ -95,16 +102,17 @@ PRESET_CHANGES: dict[str, dict[str, Any]] = {
         "checkpoint_every": 250,
     },
     "demo": {
-        "crop": 64, "batch": 4, "width": 24, "wide": 32, "unet": (24, 32, 48, 64),
-        "discriminator_width": 16, "iterations": 200, "drop_at": 160, "learning_rate": 1e-3,
-        "sample_every": 50, "sample_at": (1, 5, 20), "log_every": 5, "checkpoint_every": 100,
+        "crop": 32, "batch": 16, "width": 24, "wide": 32, "unet": (24, 32, 48, 64),
+        "discriminator_width": 16, "iterations": 240, "drop_at": 160, "learning_rate": 1e-3,
+        "sample_every": 80, "sample_at": (1, 10, 20, 40), "log_every": 5, "checkpoint_every": 120,
         "watch": 8, "watch_crop": 128, "ema": 0.95, "quick_start": True,
+        "content_layer": "relu2_2",  # SRGAN's VGG22: relu5_4 would be 2x2 pixels of such crops
     },
     "smoke": {
         "crop": 32, "batch": 2, "width": 8, "wide": 8, "unet": (8, 8, 8), "blocks": 1,
         "discriminator_width": 4, "iterations": 6, "drop_at": 4, "learning_rate": 1e-3,
         "sample_every": 3, "sample_at": (1,), "log_every": 1, "checkpoint_every": 3,
-        "watch": 2, "watch_crop": 64, "ema": 0.9,
+        "watch": 2, "watch_crop": 64, "ema": 0.9, "content_layer": "relu2_2",
     },
 }  # fmt: skip
 # What a reduced preset changes for one model.

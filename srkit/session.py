@@ -1,5 +1,6 @@
 """What every notebook begins with: its settings checked, its photographs, where its work goes."""
 
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -71,6 +72,12 @@ class Session:
 
         `part` is added to the folder's name, for a run that is not to be found there.
         """
+        if (
+            content == "auto"
+            and self.preset in ("gpu", "paper")
+            and "SRKIT_VGG19" not in os.environ
+        ):
+            content = "torchvision"  # a long run is not to be spent on an untrained VGG19
         photos, held_out = self.training_photos(plan), open_photos(self.data, "val")
         out = trained_path(plan.model, plan.scale, self.preset).parent
         out = out.with_name(out.name + part)
@@ -80,6 +87,15 @@ class Session:
     def save(self, figure: Figure, name: str) -> Path:
         """Write a figure under its name, such as "fig4.png", and say where."""
         path = figures.save(figure, self.folder / name)
+        print(f"saved {shown(path)}")
+        return path
+
+    def write(self, text: str, name: str) -> Path:
+        """Write a text under its name, such as "table.md", and say where."""
+        path = self.folder / name
+        aside = path.with_name(path.name + ".part")
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, path)
         print(f"saved {shown(path)}")
         return path
 

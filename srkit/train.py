@@ -27,10 +27,16 @@ class TrainingError(RuntimeError):
 
 
 def pick_device(device: str = "auto") -> torch.device:
-    """ "auto" is the GPU where there is one, else the CPU."""
+    """ "auto" is the GPU where there is one, else the CPU. Raises ValueError where there is none of
+    that name."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"no CUDA device for {device!r}; use auto or cpu")
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"unknown device {device!r}; accepted: auto, cpu, cuda") from error
 
 
 @dataclass
@@ -66,8 +72,9 @@ def start(recipe: Recipe, classes: int, content: str = "auto", device: str = "au
         try:
             generator.load_state_dict(trained.state_dict())
         except RuntimeError as error:
+            what = " ".join(str(error).split())
             raise TrainingError(
-                f"{recipe.start_from} has another width or depth than this recipe: {error}"
+                f"{recipe.start_from} has another width or depth than this recipe: {what}"
             ) from error
     generator = generator.to(where).to(memory_format=torch.channels_last)
 
@@ -220,6 +227,8 @@ def train(
     resume(state, out)
     pairs = Pairs(photos, recipe.scale, recipe.crop, recipe.iterations * recipe.batch, recipe.seed)
     watched = centre_crops(held_out, recipe.watch_crop, recipe.watch)
+    kept = int(watched.diff(dim=-1).abs().mean((1, 2, 3)).argmax())  # the most detailed crop
+    to_image(watched[kept]).save(out / "held_out.png")
     generator_path = out / "generator.safetensors"
     began = time.perf_counter()
 
@@ -242,11 +251,11 @@ def train(
                 if recipe.samples(state.step):
                     row["psnr_raw"], _ = validate(state.generator, watched, recipe.scale)
                     row["psnr"], sr = validate(state.ema, watched, recipe.scale)
-                    to_image(sr[0]).save(out / "samples" / f"step_{state.step:07d}.png")
-                    if on_sample:
-                        on_sample(state, row, sr)
+                    to_image(sr[kept]).save(out / "samples" / f"step_{state.step:07d}.png")
                 log_file.write(json.dumps(row) + "\n")
                 log_file.flush()
+                if on_sample and recipe.samples(state.step):
+                    on_sample(state, row, sr)
                 if state.step % recipe.checkpoint_every == 0:
                     save()
         except KeyboardInterrupt:

@@ -59,16 +59,16 @@ def upscale(
     if model in INTERPOLATIONS:
         size = (image.width * scale, image.height * scale)
         return image.resize(size, INTERPOLATIONS[model])
-    generator = trained_generator(model, scale, str(checkpoint) if checkpoint else None, device)
+    path = Path(checkpoint) if checkpoint else checkpoint_path(model, scale)
+    written = path.stat().st_mtime_ns if path.is_file() else 0
+    generator = trained_generator(model, scale, path, device, written)
     return to_image(super_resolve(generator, to_tensor(image), tile))
 
 
 @lru_cache(maxsize=8)
-def trained_generator(
-    model: str, scale: int, checkpoint: str | None = None, device: str = "cpu"
-) -> nn.Module:
-    """The generator of a checkpoint (the shipped one unless told otherwise), loaded once."""
-    path = Path(checkpoint) if checkpoint else checkpoint_path(model, scale)
+def trained_generator(model: str, scale: int, path: Path, device: str, written: int) -> nn.Module:
+    """The generator of a checkpoint, loaded once, and anew when the file is: `written` is its
+    time."""
     generator, _ = load_generator(path, model, scale)
     return generator.to(device).to(memory_format=torch.channels_last)
 
@@ -78,7 +78,8 @@ def super_resolve(generator: nn.Module, lr: Tensor, tile: int = 256, overlap: in
     """A generator's prediction for one picture of any size, in bounded memory.
 
     Pictures with a side over `tile` are cut into tiles that overlap by `overlap`; their
-    predictions fade into each other linearly, so that no seam shows. SR-UGAN's channel attention
+    predictions fade into each other, so that no seam shows. Where the network reaches no further
+    than half of `overlap`, the result is that of the whole picture. SR-UGAN's channel attention
     averages over what it is given, so its tiles are close to the whole but not equal to it.
 
     Shape: (3, H, W) in [0, 1] -> (3, scale*H, scale*W) in [0, 1], on the CPU.
@@ -101,8 +102,10 @@ def super_resolve(generator: nn.Module, lr: Tensor, tile: int = 256, overlap: in
     for top in tile_starts(height, tile, overlap):
         for left in tile_starts(width, tile, overlap):
             sr = predict(lr[:, top : top + tile, left : left + tile])
-            fade = fade_in_out(sr.shape[1], sr.shape[2], scale * overlap)
             y, x = scale * top, scale * left
+            down = fade_in_out(y, sr.shape[1], scale * height, scale * overlap)
+            across = fade_in_out(x, sr.shape[2], scale * width, scale * overlap)
+            fade = down[:, None] * across  # (h, w)
             total[:, y : y + sr.shape[1], x : x + sr.shape[2]] += fade * sr
             weight[:, y : y + sr.shape[1], x : x + sr.shape[2]] += fade
     return total / weight
@@ -116,10 +119,16 @@ def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
     return [*range(0, length - tile, step), length - tile]
 
 
-def fade_in_out(height: int, width: int, overlap: int) -> Tensor:
-    """Weights that rise from the border inwards over `overlap` pixels. Shape: -> (1, H, W)."""
-    ramps = []
-    for length in (height, width):
-        distance = torch.minimum(torch.arange(length), torch.arange(length).flip(0)) + 1.0
-        ramps.append((distance / max(1, overlap)).clamp(max=1))
-    return (ramps[0][:, None] * ramps[1][None, :])[None]
+def fade_in_out(start: int, length: int, whole: int, overlap: int) -> Tensor:
+    """A tile's weights along one axis: zero in the outer half of the overlap, where a network lacks
+    what lies beyond the tile, then rising to 1. At the picture's own border nothing fades.
+
+    Shape: -> (length,).
+    """
+    rise = ((torch.arange(length) + 1 - overlap / 2) / max(1, overlap / 2)).clamp(0, 1)
+    weights = torch.ones(length)
+    if start > 0:
+        weights = torch.minimum(weights, rise)
+    if start + length < whole:
+        weights = torch.minimum(weights, rise.flip(0))
+    return weights

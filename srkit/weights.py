@@ -16,6 +16,7 @@ import torchvision
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
+from torchvision.models import vgg
 
 from srkit import models, paths
 
@@ -107,7 +108,11 @@ def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
     if weights == "untrained":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            whole = torchvision.models.vgg19(weights=None).features
+            whole = vgg.make_layers(vgg.cfgs["E"])  # the features alone: seven times as fast
+            for module in whole:
+                if isinstance(module, nn.Conv2d) and module.bias is not None:  # as torchvision
+                    nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                    nn.init.zeros_(module.bias)
         return _cut(whole, layer or "relu5_4", "UNTRAINED VGG19 (random weights, seed 0)")
     if weights == "torchvision":
         state = torch.hub.load_state_dict_from_url(VGG19_URL, check_hash=True, map_location="cpu")
@@ -242,17 +247,18 @@ def load_generator(
             text = file.metadata() or {}
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
         settings, training = json.loads(text["settings"]), json.loads(text["training"])
-    except (SafetensorError, KeyError, ValueError) as error:
+        found = (settings["model"], settings["scale"])
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise WeightsError(f"{path} is no srkit checkpoint, or is damaged: {error}") from error
-    found = (settings["model"], settings["scale"])
     for what, wanted, have in (("model", model, found[0]), ("scale", scale, found[1])):
         if wanted is not None and wanted != have:
             raise WeightsError(f"{path} holds {found[0]} at {found[1]}x, not {what} {wanted}")
-    generator = build_generator(settings)
     try:
+        generator = build_generator(settings)
         generator.load_state_dict(state)
-    except RuntimeError as error:
-        raise WeightsError(f"{path} does not fit its own settings: {error}") from error
+    except (RuntimeError, TypeError) as error:
+        what = " ".join(str(error).split())
+        raise WeightsError(f"{path} does not fit its own settings: {what}") from error
     return generator.eval(), {"settings": settings, "training": training, "sha256": sha256(path)}
 
 

@@ -1,9 +1,10 @@
-"""Things to play with at the end of a notebook: one function a widget.
+"""Things to play with at the end of a notebook: one function a widget; and its exercises' judge.
 
 Each widget redraws a figure that the notebook has already shown, so that a page without a running
 kernel lacks nothing but the playing.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,16 @@ from srkit import diagrams, fid, figures, models
 from srkit.data import bicubic_lr_pil, crop_to_multiple
 from srkit.metrics import psnr
 from srkit.results import LABELS
+
+
+def check_answer(answer: float | None, right: float) -> None:
+    """Say whether an exercise's number is right, to one per cent; None is "not answered yet"."""
+    if answer is None:
+        print("not answered yet: put your number in the place of None and run the cell again")
+    elif math.isclose(answer, right, rel_tol=0.01):
+        print(f"right: {answer:g}")
+    else:
+        print(f"{answer:g} is not it; look again, then run this cell once more")
 
 
 def _shown(draw: Callable[..., Figure]) -> Callable[..., None]:
@@ -78,6 +89,22 @@ def explore_samples(folder: str | Path) -> interactive:
     return interactive(
         _shown(draw), update=SelectionSlider(options=list(files), continuous_update=False)
     )
+
+
+def live_view(limit: int = 5) -> Callable:
+    """An `on_sample` for `train`: the first watched crops and their PSNR, redrawn in place."""
+    handles: list = []
+
+    def on_sample(state, row: dict, sr) -> None:
+        figure = figures.show_images({f"crop {n}": crop for n, crop in enumerate(sr[:limit])}, 1.9)
+        figure.suptitle(f"{state.recipe.model}, update {row['step']}: {row['psnr']:.2f} dB")
+        plt.close(figure)
+        if handles:
+            handles[0].update(figure)
+        else:
+            handles.append(display(figure, display_id=True))
+
+    return on_sample
 
 
 def explore_receptive_field(generators: Mapping[str, nn.Module]) -> interactive:

@@ -78,7 +78,7 @@ def fixed_seed():
 
 @pytest.fixture
 def make_folder(tmp_path, rng):
-    """Write random photographs: `make_folder({"cat/a.png": (64, 48)})`, sizes as (width, height)."""
+    """Write random photographs: `make_folder({"cat/a.png": (width, height)})` gives the folder."""
 
     def make(files: dict[str, tuple[int, int]], name: str = "photos") -> Path:
         root = tmp_path / name

@@ -45,7 +45,7 @@ def pictures(seed=0, side=16):
 
 def test_eq1_mse_by_hand_from_8_bit_levels(rng):
     sr, hr = (rng.integers(0, 256, (2, 3, 5, 7)).astype(np.float64) for _ in range(2))
-    to_norm = lambda levels: levels / 127.5 - 1  # noqa: E731, [0, 255] -> [-1, 1]
+    to_norm = lambda levels: levels / 127.5 - 1
     by_hand = ((to_norm(sr) - to_norm(hr)) ** 2).mean()  # over pixels, channels and batch
     ours = losses.mse_loss(*(norm(torch.from_numpy(x) / 255) for x in (sr, hr)))
     assert float(ours) == pytest.approx(by_hand, rel=1e-12)  # float64 rounding
@@ -324,9 +324,7 @@ def test_a_torchvision_file_loads_whatever_the_layer(tmp_path):
     loaded = load_vgg19(str(tmp_path / "vgg19.pth"), "relu1_2")
     assert loaded.layer == "relu1_2" and "vgg19.pth" in loaded.name
     image = torch.rand(1, 3, 8, 8)
-    first, second = (
-        (state[f"features.{i}.weight"], state[f"features.{i}.bias"]) for i in (0, 2)
-    )
+    first, second = ((state[f"features.{i}.weight"], state[f"features.{i}.bias"]) for i in (0, 2))
     x = torch.relu(torch.conv2d(loaded.network[0](image), *first, padding=1))
     x = torch.relu(torch.conv2d(x, *second, padding=1))
     assert torch.allclose(loaded.network(image), x, atol=1e-5)  # float32 rounding

@@ -113,7 +113,7 @@ def test_srugan_output_is_within_the_range_of_norm():
     generator = tiny_srugan()
     nn.init.constant_(generator.tail.bias, 3)  # tanh has work to do
     sr = generator(torch.rand(1, 3, 8, 8) * 50 - 25)
-    assert -1 <= float(sr.detach().min()) and float(sr.detach().max()) <= 1
+    assert float(sr.detach().min()) >= -1 and float(sr.detach().max()) <= 1
 
 
 def test_padding_for_the_unet_leaves_aligned_inputs_alone():

@@ -1,0 +1,173 @@
+"""`srkit train`: a run from the command line, and one line for each kind of bad input."""
+
+import pytest
+import torch
+from torch import nn
+
+from srkit import losses
+from srkit.__main__ import main, parse_setting
+from srkit.train import read_log
+from srkit.weights import VGG19, load_generator
+
+SMOKE = ["train", "--preset", "smoke", "--device", "cpu"]
+
+
+def refused(capsys, *arguments) -> str:
+    """The one line on stderr of a command that ends with exit code 2."""
+    assert main([*SMOKE, *map(str, arguments)]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("srkit: ") and printed.count("\n") == 1, printed
+    return printed
+
+
+@pytest.fixture
+def folder(make_folder):
+    return make_folder({f"{c}/{n}.png": (40, 36) for c in ("cat", "dog") for n in range(6)})
+
+
+@pytest.fixture
+def tiny_vgg(monkeypatch):
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
+    monkeypatch.setattr(losses, "load_vgg19", lambda *_: VGG19(network, "relu1_1", "tiny"))
+
+
+def test_smoke_training_with_the_real_networks_ends_well(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main([*SMOKE, "--out", str(out), "--set", "iterations=2"]) == 0
+    printed = capsys.readouterr().out
+    assert "Recipe(" in printed and str(out / "generator.safetensors") in printed
+    _, metadata = load_generator(out / "generator.safetensors", "sr-ugan", 2)
+    assert metadata["training"]["preset"] == "smoke"
+    assert metadata["training"]["data"] == "embedded-train"
+    assert "UNTRAINED" in metadata["training"]["content"]  # there is no VGG19 file in a test
+    assert len(read_log(out)) == 2
+
+
+def test_a_folder_a_scale_and_settings_are_passed_on(tmp_path, folder, tiny_vgg):
+    arguments = ["--data", str(folder), "--model", "srgan", "--scale", "4", "--out", str(tmp_path)]
+    assert main([*SMOKE, *arguments, "--set", "iterations=1", "--set", "width=4"]) == 0
+    _, metadata = load_generator(tmp_path / "generator.safetensors", "srgan", 4)
+    assert metadata["settings"]["width"] == 4
+    assert metadata["training"]["classes"] == 2
+
+
+def test_the_same_command_goes_on_and_another_is_refused(tmp_path, folder, capsys):
+    command = [*SMOKE, "--model", "srresnet", "--data", str(folder), "--out", str(tmp_path)]
+    assert main(command) == main(command) == 0
+    assert main([*command, "--set", "batch=1"]) == 1
+    printed = capsys.readouterr().err
+    assert "made with batch = 2, this run has 1" in printed and "Traceback" not in printed
+
+
+def test_an_interrupted_command_says_so_by_its_code(tmp_path, folder, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("srkit.train.train_step", interrupt)
+    command = [*SMOKE, "--model", "srresnet", "--data", str(folder), "--out", str(tmp_path)]
+    assert main(command) == 130
+
+
+def test_srgan_starts_from_srresnet_by_option(tmp_path, folder, tiny_vgg):
+    common = [*SMOKE, "--data", str(folder)]
+    first, second = tmp_path / "srresnet", tmp_path / "srgan"
+    assert main([*common, "--model", "srresnet", "--out", str(first)]) == 0
+    start = str(first / "generator.safetensors")
+    assert main([*common, "--model", "srgan", "--out", str(second), "--start-from", start]) == 0
+    _, metadata = load_generator(second / "generator.safetensors")
+    assert metadata["training"]["recipe"]["start_from"].startswith("srresnet, sha256 ")
+
+
+# --- Bad input -----------------------------------------------------------------------------------
+
+
+def test_an_unknown_model_preset_or_scale(capsys, tmp_path):
+    assert "accepted: srresnet, srgan, sr-ugan" in refused(capsys, "--model", "esrgan")
+    assert "accepted: smoke, demo" in refused(capsys, "--preset", "huge")
+    assert "2 or 4, not 3" in refused(capsys, "--scale", 3, "--out", tmp_path)
+
+
+def test_a_missing_or_empty_folder(capsys, tmp_path):
+    missing = tmp_path / "nowhere"
+    assert str(missing) in refused(capsys, "--data", missing)
+    assert str(tmp_path) in refused(capsys, "--data", tmp_path)
+    assert str(missing) in refused(capsys, "--held-out", missing)
+
+
+def test_a_folder_too_small_for_a_split_of_its_own(capsys, make_folder):
+    root = make_folder({"only.png": (40, 40)})
+    assert str(root) in refused(capsys, "--data", root)
+
+
+def test_photographs_smaller_than_the_crop(capsys, tmp_path, make_folder):
+    root = make_folder({f"{n:02}.png": (40, 40 if n else 31) for n in range(1, 12)}, "good")
+    small = make_folder({f"{n:02}.png": (31, 40) for n in range(12)}, "small")
+    out = tmp_path / "out"
+    told = refused(capsys, "--data", small, "--out", out, "--model", "srresnet")
+    assert "01.png (31x40)" in told and "--skip-small" in told
+    assert "small" in refused(capsys, "--data", small, "--skip-small", "--out", out)
+    (root / "99.png").write_bytes((small / "00.png").read_bytes())
+    command = [*SMOKE, "--data", str(root), "--out", str(out), "--model", "srresnet"]
+    assert main(command) == 2
+    assert main([*command, "--skip-small"]) == 0
+
+
+def test_an_unreadable_photograph(capsys, tmp_path, folder):
+    (folder / "cat" / "bad.png").write_text("no picture")
+    told = refused(capsys, "--data", folder, "--out", tmp_path, "--model", "srresnet")
+    assert "bad.png" in told
+
+
+@pytest.mark.parametrize("option", ["--start-from", "--content"])
+def test_a_missing_weights_file(capsys, tmp_path, option):
+    missing = tmp_path / "nowhere.pth"
+    assert str(missing) in refused(capsys, option, missing, "--out", tmp_path / "out")
+
+
+def test_a_damaged_weights_file(capsys, tmp_path):
+    bad = tmp_path / "bad.pth"
+    bad.write_bytes(b"cut off")
+    assert str(bad) in refused(capsys, "--content", bad, "--out", tmp_path / "out")
+
+
+def test_a_device_that_is_not_there(capsys, tmp_path):
+    assert "'warp'" in refused(capsys, "--device", "warp", "--out", tmp_path)
+    if not torch.cuda.is_available():
+        assert "no CUDA device" in refused(capsys, "--device", "cuda", "--out", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "batch", "batch=", "batch=abc", "batch=1.5", "batch=True", "batch=0", "crop=-32",
+        "iterations=1e4", "learning_rate=fast", "class_loss=yes", "unet=8", "betas=0.9",
+        "momentum=0.9", "scale=4", "model=srgan", "weights=(1,1,1)", "log_every=0", "=3", "",
+    ],
+)  # fmt: skip
+def test_a_bad_setting(capsys, tmp_path, setting):
+    told = refused(capsys, "--set", setting, "--out", tmp_path, "--model", "srresnet")
+    assert setting.partition("=")[0] in told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("batch=16", 16),
+        ("learning_rate=1e-4", 1e-4),
+        ("learning_rate=1", 1),
+        ("class_loss=False", False),
+        ("unet=(8, 16)", (8, 16)),
+        ("per_class=None", None),
+        ("per_class=180", 180),
+        ("content_layer=relu3_1", "relu3_1"),
+    ],
+)
+def test_a_good_setting(text, expected):
+    assert parse_setting(text) == (text.partition("=")[0], expected)
+
+
+def test_an_option_that_does_not_exist_ends_with_2(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["train", "--colour"])
+    assert caught.value.code == 2
+    assert "--colour" in capsys.readouterr().err

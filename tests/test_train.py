@@ -1,0 +1,421 @@
+"""Recipes, one step, the loop, and a resumed run that equals the uninterrupted one."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+
+from srkit import losses, train
+from srkit.data import Photos, bicubic_lr, norm, to_tensor
+from srkit.losses import Weights
+from srkit.metrics import psnr
+from srkit.recipes import PRESETS, Recipe, recipe
+from srkit.weights import VGG19, WeightsError, load_generator, save_generator
+
+MODELS = ("srresnet", "srgan", "sr-ugan")
+
+
+@pytest.fixture(autouse=True)
+def tiny_vgg(monkeypatch):
+    """One convolution in place of VGG19: these tests are about the loop."""
+
+    def load(*_):
+        torch.manual_seed(1)
+        return VGG19(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()), "relu1_1", "tiny")
+
+    monkeypatch.setattr(losses, "load_vgg19", load)
+
+
+def photos(count=3, side=40, seed=0) -> Photos:
+    """Smooth random pictures, so that there is something to learn; one class each."""
+    rng = np.random.default_rng(seed)
+    items = []
+    for _ in range(count):
+        small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        items.append(np.asarray(small.resize((side, side), Image.Resampling.BICUBIC)))
+    return Photos("smooth", items, list(range(count)), [str(n) for n in range(count)])
+
+
+def smoke(model="srresnet", **changes) -> Recipe:
+    return recipe(model, "smoke", **changes)
+
+
+def run(plan, out, **options):
+    return train.train(plan, photos(), photos(2, seed=1), out, device="cpu", **options)
+
+
+def saved(out) -> dict:
+    return torch.load(out / "checkpoint.pt", weights_only=True)
+
+
+def equal(a, b) -> bool:
+    """Whether two nested state dicts are the same, bit for bit."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return a == b
+
+
+# --- Recipes -------------------------------------------------------------------------------------
+
+
+def test_the_paper_s_recipe_is_the_report_s():
+    plan = recipe("sr-ugan", "paper")
+    assert (plan.per_class, plan.crop, plan.batch, plan.scale) == (180, 256, 3, 2)
+    assert plan.iterations == 200_000 and plan.iterations * plan.batch == 600_000
+    assert plan.learning_rate_at(0) == plan.learning_rate_at(99_999) == 1e-4
+    assert plan.learning_rate_at(100_000) == plan.learning_rate_at(199_999) == 1e-5
+    assert (plan.blocks, plan.width) == (8, 64)  # B = 8, twice
+    assert plan.weights == Weights(1.0, 1.0, 1e-3)  # Eq. (5)
+    assert plan.class_loss and not plan.quick_start and not plan.start_from
+
+
+def test_srgan_s_recipe_is_eq4_on_16_blocks():
+    plan = recipe("srgan", "paper")
+    assert plan.weights == Weights(0.0, 1.0, 1e-3) and not plan.class_loss
+    assert (plan.blocks, plan.width) == (16, 64)
+    assert recipe("srresnet", "paper").weights == Weights(1.0, 0.0, 0.0)
+
+
+def test_the_optimiser_is_adam_with_the_recipe_s_settings():
+    state = train.start(smoke("sr-ugan"), 3, device="cpu")
+    for optimiser in (state.generator_optimiser, state.discriminator_optimiser):
+        assert type(optimiser) is torch.optim.Adam
+        assert optimiser.param_groups[0]["betas"] == (0.9, 0.999)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_is_consistent(model, preset):
+    for scale in (2, 4):
+        plan = recipe(model, preset, scale)
+        assert plan.crop % scale == 0 and plan.watch_crop % scale == 0
+        assert 0 < plan.drop_at < plan.iterations
+        assert plan.checkpoint_every % plan.log_every == 0  # checkpoints are at logged steps
+        assert plan.samples(plan.iterations) and plan.logs(plan.iterations)
+
+
+def test_the_drop_keeps_its_place_when_the_length_changes():
+    assert recipe("sr-ugan", "paper", iterations=50).drop_at == 25
+    assert recipe("sr-ugan", "paper", iterations=50, drop_at=7).drop_at == 7
+
+
+def test_unknown_models_presets_and_fields_are_refused():
+    with pytest.raises(ValueError, match="srresnet, srgan, sr-ugan"):
+        recipe("esrgan")
+    with pytest.raises(ValueError, match="smoke, demo"):
+        recipe("srgan", "huge")
+    with pytest.raises(TypeError, match="momentum"):
+        recipe("srgan", "smoke", momentum=0.9)
+
+
+def test_samples_and_logs_come_when_the_recipe_says():
+    plan = smoke(iterations=20, sample_every=8, sample_at=(1, 3), log_every=5)
+    assert [n for n in range(1, 21) if plan.samples(n)] == [1, 3, 8, 16, 20]
+    assert [n for n in range(1, 21) if plan.logs(n)] == [1, 3, 5, 8, 10, 15, 16, 20]
+
+
+# --- One step ------------------------------------------------------------------------------------
+
+
+def test_the_learning_rate_steps_down_in_both_optimisers():
+    state = train.start(smoke("srgan", iterations=4, drop_at=2), 3, device="cpu")
+    lr, hr, labels = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 32, 32), torch.tensor([0, 1])
+    rates = []
+    for _ in range(4):
+        train.train_step(state, lr, hr, labels)
+        groups = (state.generator_optimiser, state.discriminator_optimiser)
+        rates.append([optimiser.param_groups[0]["lr"] for optimiser in groups])
+    assert np.allclose(rates, [[1e-3] * 2] * 2 + [[1e-4] * 2] * 2, rtol=1e-12)
+
+
+def test_ema_is_the_running_average_batchnorm_included():
+    model = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1))
+    ema = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1)).eval()
+    expected = {k: v.clone() for k, v in ema.state_dict().items()}
+    for step in range(1, 31):
+        with torch.no_grad():
+            model[0].weight.add_(0.1)
+        model(torch.randn(4, 1, 3, 3) + 5)
+        train.update_ema(ema, model, step, decay=0.6)
+        decay = min(0.6, (1 + step) / (10 + step))
+        for name, value in model.state_dict().items():
+            expected[name] = decay * expected[name] + (1 - decay) * value
+    assert ema.state_dict()["1.num_batches_tracked"] == 30  # a count is copied, not averaged
+    for name in ("0.weight", "0.bias", "1.weight", "1.running_mean", "1.running_var"):
+        assert torch.allclose(ema.state_dict()[name], expected[name], rtol=1e-5), name  # float32
+    assert float(ema[1].running_mean) > 3  # it did follow the input's mean of 5 or so
+
+
+def test_a_training_step_moves_the_ema_s_batchnorm():
+    state = train.start(smoke(), 3, device="cpu")
+    before = state.ema.merge[1].running_mean.clone()
+    train.train_step(state, torch.rand(2, 3, 16, 16), torch.rand(2, 3, 32, 32), torch.zeros(2))
+    assert not torch.equal(before, state.ema.merge[1].running_mean)
+    decay = 2 / 11  # at the first step, whatever the recipe's
+    by_hand = decay * before + (1 - decay) * state.generator.merge[1].running_mean
+    assert torch.allclose(state.ema.merge[1].running_mean, by_hand, rtol=1e-5)  # float32
+
+
+def test_srresnet_overfits_a_batch():
+    plan = smoke(width=8, iterations=120, drop_at=100, learning_rate=1e-2)
+    state = train.start(plan, 3, device="cpu")
+    hr = torch.stack([to_tensor(photo) for photo in photos(2, 32).items])
+    lr = bicubic_lr(hr, 2)
+    history = [
+        float(train.train_step(state, lr, norm(hr), torch.zeros(2))["mse"])
+        for _ in range(plan.iterations)
+    ]
+    assert history[-1] < history[0] / 10
+
+
+def test_the_weights_depend_on_the_seed_alone():
+    first, again, other = (
+        train.start(smoke("sr-ugan", seed=seed), 3, device="cpu") for seed in (4, 4, 5)
+    )
+    assert equal(first.generator.state_dict(), again.generator.state_dict())
+    assert equal(first.discriminator.state_dict(), again.discriminator.state_dict())
+    assert not equal(first.generator.state_dict(), other.generator.state_dict())
+
+
+def test_class_loss_can_be_left_out():
+    state = train.start(smoke("sr-ugan", class_loss=False), 3, device="cpu")
+    batch = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 32, 32), torch.tensor([0, 1])
+    assert "class" not in train.train_step(state, *batch)
+
+
+class Nearest(nn.Module):
+    """Repeats pixels: a generator whose PSNR is known without it."""
+
+    scale = 2
+
+    def __init__(self):
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, lr):
+        assert not self.training
+        return norm(F.interpolate(lr, scale_factor=2, mode="nearest"))
+
+
+def test_validation_is_the_mean_psnr_of_each_prediction():
+    hr = torch.stack([to_tensor(photo) for photo in photos(2, 32).items])
+    generator = Nearest().train()
+    mean, sr = train.validate(generator, hr, 2)
+    repeated = bicubic_lr(hr, 2).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert torch.allclose(sr, repeated, atol=1e-6)  # float32 rounding of Norm and back
+    assert mean == pytest.approx((psnr(repeated[0], hr[0]) + psnr(repeated[1], hr[1])) / 2)
+    assert generator.training
+
+
+# --- The loop ------------------------------------------------------------------------------------
+
+TERMS = {
+    "srresnet": {"mse"},
+    "srgan": {"content", "adversarial", "validity_real", "validity_fake", "d_real", "d_fake"},
+}
+TERMS["sr-ugan"] = TERMS["srresnet"] | TERMS["srgan"] | {"class"}
+COMMON = {"step", "images", "generator", "learning_rate", "seconds"}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("scale", [2, 4])
+def test_a_smoke_run_goes_from_photographs_to_a_checkpoint(model, scale, tmp_path):
+    plan = smoke(model, scale=scale)
+    path = run(plan, tmp_path, metadata={"commit": "abc"})
+    rows = train.read_log(tmp_path)
+    assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    for row in rows:
+        assert set(row) - {"psnr", "psnr_raw"} == TERMS[model] | COMMON
+        assert all(np.isfinite(value) for value in row.values())
+    assert [row["step"] for row in rows if "psnr" in row] == [1, 3, 6]
+    pictures = sorted(file.name for file in (tmp_path / "samples").iterdir())
+    assert pictures == ["step_0000001.png", "step_0000003.png", "step_0000006.png"]
+    generator, facts = load_generator(path, model, scale)
+    assert generator(torch.rand(1, 3, 5, 7)).shape == (1, 3, 5 * scale, 7 * scale)
+    assert facts["training"]["iterations"] == 6 and facts["training"]["images_seen"] == 12
+    assert facts["training"]["commit"] == "abc" and facts["training"]["data"] == "smooth"
+    assert facts["training"]["recipe"]["crop"] == 32
+    assert facts["training"]["content"] == ("none" if model == "srresnet" else "tiny")
+
+
+def test_the_generator_s_loss_is_the_weighted_sum_of_what_is_logged(tmp_path):
+    run(smoke("sr-ugan", weights=Weights(2.0, 3.0, 0.5)), tmp_path)
+    for row in train.read_log(tmp_path):
+        total = 2 * row["mse"] + 3 * row["content"] + 0.5 * row["adversarial"]
+        assert row["generator"] == pytest.approx(total, rel=1e-5)  # float32 rounding
+
+
+def test_the_written_generator_is_the_ema(tmp_path):
+    generator, _ = load_generator(run(smoke(), tmp_path))
+    ema = saved(tmp_path)["ema"]
+    for name, value in generator.state_dict().items():
+        assert torch.equal(value, ema[name].half().to(value.dtype)), name
+
+
+def test_on_sample_sees_each_validation(tmp_path):
+    seen = []
+    run(smoke(), tmp_path, on_sample=lambda state, row, sr: seen.append((state.step, sr.shape)))
+    assert seen == [(n, (2, 3, 40, 40)) for n in (1, 3, 6)]  # the photographs are 40x40
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(model, tmp_path):
+    def interrupt(state, row, sr):
+        if state.step == 3:
+            raise KeyboardInterrupt
+
+    run(smoke(model), tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(smoke(model), tmp_path / "parts", on_sample=interrupt)
+    assert saved(tmp_path / "parts")["step"] == 3
+    run(smoke(model), tmp_path / "parts")
+    whole, parts = saved(tmp_path / "whole"), saved(tmp_path / "parts")
+    assert whole["step"] == 6
+    for part in train.PARTS:
+        assert (part in whole) == (part in parts)
+        assert equal(whole.get(part), parts.get(part)), part
+    logs = [train.read_log(tmp_path / name) for name in ("whole", "parts")]
+    for a, b in zip(*logs, strict=True):
+        assert a | {"seconds": 0} == b | {"seconds": 0}
+
+
+def test_a_kill_between_checkpoints_costs_only_the_steps_since(tmp_path):
+    def die(state, row, sr):
+        if state.step == 3:
+            raise SystemError("power cut")  # the checkpoint of step 2 is the last one
+
+    plan = smoke(checkpoint_every=2)
+    run(plan, tmp_path / "whole")
+    with pytest.raises(SystemError):
+        run(plan, tmp_path / "parts", on_sample=die)
+    assert saved(tmp_path / "parts")["step"] == 2
+    run(plan, tmp_path / "parts")
+    assert equal(saved(tmp_path / "whole")["ema"], saved(tmp_path / "parts")["ema"])
+    assert [row["step"] for row in train.read_log(tmp_path / "parts")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_half_written_log_line_is_dropped_on_resume(tmp_path):
+    run(smoke(), tmp_path)
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"step": 7, "ms')
+    run(smoke(), tmp_path)
+    assert [row["step"] for row in train.read_log(tmp_path)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    path = run(smoke(), tmp_path)
+    before = saved(tmp_path)
+    assert run(smoke(), tmp_path) == path
+    assert equal(saved(tmp_path), before)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("batch", 1), ("seed", 3), ("weights", Weights(2, 0, 0)), ("width", 4)]
+)
+def test_resuming_with_another_recipe_is_refused_by_field(tmp_path, field, value):
+    run(smoke(), tmp_path)
+    with pytest.raises(train.TrainingError, match=f"made with {field} = "):
+        run(replace(smoke(), **{field: value}), tmp_path)
+
+
+def test_resuming_on_other_photographs_is_refused(tmp_path):
+    run(smoke(), tmp_path)
+    with pytest.raises(train.TrainingError, match="other photographs"):
+        train.train(smoke(), photos(seed=9), photos(2), tmp_path, device="cpu")
+
+
+def test_a_damaged_checkpoint_is_refused_by_path(tmp_path):
+    run(smoke(), tmp_path)
+    (tmp_path / "checkpoint.pt").write_bytes(b"cut off")
+    with pytest.raises(WeightsError, match=r"checkpoint\.pt"):
+        run(smoke(), tmp_path)
+
+
+def test_no_half_written_files_are_left(tmp_path):
+    run(smoke(), tmp_path)
+    files = sorted(p.name for p in tmp_path.iterdir())
+    expected = ["checkpoint.pt", "generator.safetensors", "held_out.png", "log.jsonl", "samples"]
+    assert files == expected
+
+
+@pytest.mark.parametrize("term", ["mse", "adversarial"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_stops_the_run_by_name(monkeypatch, tmp_path, term, bad):
+    right = getattr(losses, f"{term}_loss")
+    monkeypatch.setattr(losses, f"{term}_loss", lambda *args: right(*args) * bad)
+    with pytest.raises(train.TrainingError, match=rf"^{term} is {bad} at step 1$"):
+        run(smoke("sr-ugan"), tmp_path)
+    assert not (tmp_path / "generator.safetensors").exists()
+
+
+# --- SRGAN starts from SRResNet ------------------------------------------------------------------
+
+
+def test_srgan_starts_from_an_srresnet_checkpoint(tmp_path):
+    path = run(smoke(), tmp_path / "srresnet")
+    state = train.start(smoke("srgan", start_from=str(path)), 3, device="cpu")
+    trained, facts = load_generator(path)
+    assert equal(dict(state.generator.state_dict()), dict(trained.state_dict()))
+    assert equal(dict(state.ema.state_dict()), dict(trained.state_dict()))
+    assert state.generator.training
+    told = train.describe(state, photos())["recipe"]["start_from"]
+    assert told == f"srresnet, sha256 {facts['sha256'][:12]}"  # what it is, not where it lies
+
+
+def test_srgan_refuses_another_start(tmp_path):
+    path = run(smoke("sr-ugan"), tmp_path / "sr-ugan")
+    with pytest.raises(WeightsError, match="sr-ugan at 2x, not model srresnet"):
+        train.start(smoke("srgan", start_from=str(path)), 3, device="cpu")
+
+
+def test_a_start_of_another_width_or_scale_is_refused(tmp_path):
+    plan = smoke(width=4)
+    network = train.build_generator(plan.settings())
+    path = save_generator(tmp_path / "narrow.safetensors", network, plan.settings(), {})
+    with pytest.raises(train.TrainingError, match="another width or depth"):
+        train.start(smoke("srgan", start_from=str(path)), 3, device="cpu")
+    with pytest.raises(WeightsError, match="not scale 4"):
+        train.start(smoke("srgan", scale=4, start_from=str(path)), 3, device="cpu")
+
+
+def test_a_recipe_survives_its_checkpoint(tmp_path):
+    run(smoke("sr-ugan"), tmp_path)
+    assert saved(tmp_path)["recipe"] == asdict(smoke("sr-ugan"))
+
+
+# --- On a GPU ------------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", MODELS)
+def test_a_smoke_run_on_the_gpu_gives_a_checkpoint_for_the_cpu(model, tmp_path):
+    path = train.train(smoke(model), photos(), photos(2), tmp_path, device="cuda")
+    generator, facts = load_generator(path)
+    assert facts["training"]["device"].startswith("cuda")
+    assert torch.isfinite(generator(torch.rand(1, 3, 8, 8))).all()
+    first = train.read_log(tmp_path)[0]
+    run(smoke(model), tmp_path / "cpu")
+    on_cpu = train.read_log(tmp_path / "cpu")[0]
+    # The same start; TF32 convolutions keep 10 bits.
+    assert first["generator"] == pytest.approx(on_cpu["generator"], rel=2e-2)
+
+
+@pytest.mark.gpu
+def test_a_run_resumes_on_the_gpu(tmp_path):
+    def interrupt(state, row, sr):
+        if state.step == 3:
+            raise KeyboardInterrupt
+
+    plan = smoke("sr-ugan")
+    with pytest.raises(KeyboardInterrupt):
+        train.train(plan, photos(), photos(2), tmp_path, device="cuda", on_sample=interrupt)
+    train.train(plan, photos(), photos(2), tmp_path, device="cuda")
+    assert [row["step"] for row in train.read_log(tmp_path)] == [1, 2, 3, 4, 5, 6]

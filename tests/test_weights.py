@@ -1,0 +1,224 @@
+"""Checkpoints: what goes in comes out, and what does not fit is refused with what would."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from srkit import paths, weights
+from srkit.weights import (
+    WeightsError,
+    build_generator,
+    checkpoint_path,
+    find_checkpoint,
+    load_generator,
+    load_state,
+    save_generator,
+    shipped,
+)
+
+SETTINGS = {
+    "srresnet": {"model": "srresnet", "scale": 2, "blocks": 1, "width": 4},
+    "srgan": {"model": "srgan", "scale": 4, "blocks": 1, "width": 4},
+    "sr-ugan": {
+        "model": "sr-ugan", "scale": 2, "blocks": 1, "width": 4, "wide": 6, "unet": [4, 6],
+    },
+}  # fmt: skip
+
+
+def written(folder, model="sr-ugan", **metadata):
+    settings = SETTINGS[model]
+    generator = build_generator(settings)
+    generator(torch.rand(2, 3, 8, 8))  # BatchNorm's statistics leave their start
+    return save_generator(folder / "made.safetensors", generator, settings, metadata), generator
+
+
+# --- Saving and loading --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", SETTINGS)
+def test_a_generator_comes_back_rounded_to_fp16(model, tmp_path):
+    path, generator = written(tmp_path, model)
+    loaded, _ = load_generator(path)
+    assert type(loaded) is type(generator) and not loaded.training
+    for name, value in generator.state_dict().items():
+        back = loaded.state_dict()[name]
+        assert back.dtype == value.dtype
+        assert torch.equal(back, value.half().to(value.dtype)), name
+    lr = torch.rand(1, 3, 9, 7)
+    # fp16 keeps 11 bits of each weight
+    assert torch.allclose(loaded(lr), generator.eval()(lr), atol=5e-3)
+
+
+def test_metadata_comes_back_as_it_was(tmp_path):
+    facts = {"recipe": {"crop": 256, "unet": [4, 6]}, "data": "photos", "seed": 0, "commit": None}
+    path, _ = written(tmp_path, **facts)
+    _, metadata = load_generator(path, "sr-ugan", 2)
+    assert metadata["training"] == facts
+    assert metadata["settings"] == SETTINGS["sr-ugan"]
+    assert metadata["sha256"] == weights.sha256(path)
+
+
+def test_sha256_is_the_standard_one(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")  # the example of FIPS 180-2
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert weights.sha256(tmp_path / "abc") == digest
+
+
+def test_saving_goes_aside_first_and_leaves_nothing_there(tmp_path, monkeypatch):
+    path, generator = written(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError("full")
+
+    monkeypatch.setattr(weights.os, "replace", fail)
+    with pytest.raises(OSError, match="full"):
+        save_generator(path, generator, SETTINGS["sr-ugan"], {"new": True})
+    assert path.read_bytes() == before  # the old file is whole until the new one is
+
+
+def test_saving_makes_the_folder(tmp_path):
+    path, _ = written(tmp_path / "a" / "b")
+    assert path.is_file()
+
+
+# --- What is refused -----------------------------------------------------------------------------
+
+
+def test_an_absent_checkpoint_is_named_with_what_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
+    path, _ = written(tmp_path)
+    with pytest.raises(WeightsError) as caught:
+        load_generator(tmp_path / "nowhere.safetensors")
+    assert "nowhere.safetensors" in str(caught.value)
+    assert f"shipped: {path.stem}" in str(caught.value)
+
+
+def damage(path, how):
+    whole = path.read_bytes()
+    path.write_bytes(
+        {
+            "empty": b"",
+            "text": b"version https://git-lfs.github.com/spec/v1\n",
+            "cut header": whole[:100],
+            "cut": whole[: len(whole) // 2],
+            "longer": whole + b"more",
+            "garbled": b"\xff" * 200 + whole[200:],
+        }[how]
+    )
+
+
+@pytest.mark.parametrize("how", ["empty", "text", "cut header", "cut", "longer", "garbled"])
+def test_a_damaged_checkpoint_is_named(tmp_path, how):
+    path, _ = written(tmp_path)
+    damage(path, how)
+    with pytest.raises(WeightsError, match=r"made\.safetensors is no srkit checkpoint, or is dam"):
+        load_generator(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        {"settings": "{}", "training": "{}"},
+        {"settings": "[1]", "training": "{}"},
+        {"settings": "not json", "training": "{}"},
+        {"settings": json.dumps(SETTINGS["srgan"])},
+    ],
+)
+def test_somebody_else_s_safetensors_are_refused(tmp_path, text):
+    save_file({"weight": torch.zeros(2)}, tmp_path / "other.safetensors", metadata=text)
+    with pytest.raises(WeightsError, match=r"other\.safetensors"):
+        load_generator(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize("change", [{"width": 8}, {"blocks": 2}, {"depth": 3}, {"scale": 4}])
+def test_weights_that_do_not_fit_their_settings_are_refused(tmp_path, change):
+    settings = SETTINGS["sr-ugan"]
+    path = save_generator(tmp_path / "odd.safetensors", build_generator(settings),
+                          settings | change, {})  # fmt: skip
+    with pytest.raises(WeightsError, match=r"odd\.safetensors does not fit") as caught:
+        load_generator(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_model_or_scale_is_refused(tmp_path):
+    path, _ = written(tmp_path)
+    with pytest.raises(WeightsError, match="holds sr-ugan at 2x, not model srgan"):
+        load_generator(path, "srgan")
+    with pytest.raises(WeightsError, match="holds sr-ugan at 2x, not scale 4"):
+        load_generator(path, "sr-ugan", 4)
+
+
+def test_an_unknown_model_is_refused_with_those_there_are():
+    for function in (lambda: checkpoint_path("esrgan", 2), lambda: build_generator({"model": "x"})):
+        with pytest.raises(ValueError, match="accepted: srresnet, srgan, sr-ugan"):
+            function()
+
+
+def test_a_pytorch_file_with_code_in_it_is_not_run(tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    torch.save({"weight": Payload()}, tmp_path / "bad.pth")
+    with pytest.raises(WeightsError, match=r"bad\.pth") as caught:
+        load_state(tmp_path / "bad.pth")
+    assert not (tmp_path / "ran").exists()
+    assert "\n" not in str(caught.value)
+
+
+# --- Which checkpoint is shown -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", ["demo", "laptop", "gpu", "paper"])
+def test_a_reduced_preset_shows_the_shipped_checkpoint(tmp_path, monkeypatch, preset):
+    monkeypatch.setattr(paths, "runs", lambda preset: tmp_path / preset)
+    assert find_checkpoint("srgan", 2, preset) == checkpoint_path("srgan", 2)
+    own = weights.trained_path("srgan", 2, preset)
+    own.parent.mkdir(parents=True)
+    own.touch()
+    shown = own if preset in ("gpu", "paper") else checkpoint_path("srgan", 2)
+    assert find_checkpoint("srgan", 2, preset) == shown
+
+
+# --- The shipped checkpoints ---------------------------------------------------------------------
+
+SHIPPED = shipped() or [pytest.param("", marks=pytest.mark.skip(reason="none is shipped"))]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_checkpoint_is_small_fp16_and_named_for_what_it_holds(name):
+    path = paths.CHECKPOINTS / f"{name}.safetensors"
+    assert path.stat().st_size <= 32 * 2**20
+    with safe_open(path, framework="pt") as file:
+        kinds = {file.get_tensor(key).dtype for key in file.keys()}  # noqa: SIM118
+    assert torch.float16 in kinds and kinds <= {torch.float16, torch.int64}
+    model, _, scale = name.rpartition("_x")
+    load_generator(path, model, int(scale))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_checkpoint_says_how_it_was_made(name):
+    _, metadata = load_generator(paths.CHECKPOINTS / f"{name}.safetensors")
+    training = metadata["training"]
+    assert {"recipe", "data", "iterations", "commit"} <= training.keys()
+    assert training["commit"] and training["iterations"] > 0
+    recipe, settings = training["recipe"], metadata["settings"]
+    assert {key: recipe[key] for key in settings} == settings
+    assert "/" not in training["data"] + recipe["start_from"]  # nobody's own folders
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_checkpoint_enlarges_a_picture_sensibly(name):
+    generator, metadata = load_generator(paths.CHECKPOINTS / f"{name}.safetensors")
+    scale = metadata["settings"]["scale"]
+    grey = torch.full((1, 3, 21, 14), 0.5)
+    sr = generator(grey)
+    assert sr.shape == (1, 3, 21 * scale, 14 * scale) and torch.isfinite(sr).all()
+    # mid-grey is 0 in [-1, 1]; a trained network is off by a few levels, an untrained one by many
+    assert sr[..., 8:-8, 8:-8].mean().abs() < 0.1
