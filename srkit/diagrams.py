@@ -114,7 +114,7 @@ def draw(axes: Axes, network: nn.Module, title: str, size: int = 64) -> list[Uni
         axes.add_patch(frame)
         axes.text(place, y, times + box.label, ha="center", va="center", fontsize=7.5)
         if box.name == "classifier":  # beside the validity head, not after it
-            before, bend = place - 2, {"connectionstyle": "arc3,rad=0.25"}
+            before, bend = place - 2, {"connectionstyle": "arc3,rad=0.42"}
         else:
             before, bend = place - 1, {}
         if place:
@@ -227,12 +227,13 @@ def attention_maps(lr: Tensor, weights: Mapping[str, Attended], width: float = 1
     for where, which, (name, (channel, spatial)) in zip(
         above[1:], below[1:], weights.items(), strict=True
     ):
-        where.imshow(spatial, cmap="gray", interpolation="nearest")
+        where.imshow(spatial.numpy(), cmap="gray", interpolation="nearest")
         where.set(xticks=[], yticks=[])
         where.set_title(layer_name(name), fontsize=8)
         low, high = float(spatial.min()), float(spatial.max())
         where.set_xlabel(f"{low:.2f} to {high:.2f}", fontsize=8)
-        which.bar(range(len(channel)), channel.sort(descending=True).values, 1.0, color="#b0304f")
+        heights = channel.sort(descending=True).values.numpy()
+        which.bar(range(len(channel)), heights, 1.0, color="#b0304f")
         which.set(ylim=(0, 1), xticks=[], yticks=[0, 0.5, 1])
         which.tick_params(labelsize=7)
         which.set_xlabel(f"{len(channel)} channels", fontsize=8)

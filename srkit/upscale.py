@@ -74,12 +74,12 @@ def trained_generator(model: str, scale: int, path: Path, device: str, written: 
 
 
 @torch.no_grad()
-def super_resolve(generator: nn.Module, lr: Tensor, tile: int = 256, overlap: int = 32) -> Tensor:
+def super_resolve(generator: nn.Module, lr: Tensor, tile: int = 256, overlap: int = 48) -> Tensor:
     """A generator's prediction for one picture of any size, in bounded memory.
 
     Pictures with a side over `tile` are cut into tiles that overlap by `overlap`; their
     predictions fade into each other, so that no seam shows. Where the network reaches no further
-    than half of `overlap`, the result is that of the whole picture. SR-UGAN's channel attention
+    than a quarter of `overlap`, the result is that of the whole picture. SR-UGAN's attention
     averages over what it is given, so its tiles are close to the whole but not equal to it.
 
     Shape: (3, H, W) in [0, 1] -> (3, scale*H, scale*W) in [0, 1], on the CPU.
@@ -120,12 +120,13 @@ def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
 
 
 def fade_in_out(start: int, length: int, whole: int, overlap: int) -> Tensor:
-    """A tile's weights along one axis: zero in the outer half of the overlap, where a network lacks
-    what lies beyond the tile, then rising to 1. At the picture's own border nothing fades.
+    """A tile's weights along one axis: zero in the outer quarter of the overlap, where a network
+    lacks what lies beyond the tile, then rising to 1 over the next half, so that two tiles fade
+    into each other and sum to 1. At the picture's own border nothing fades.
 
     Shape: -> (length,).
     """
-    rise = ((torch.arange(length) + 1 - overlap / 2) / max(1, overlap / 2)).clamp(0, 1)
+    rise = ((torch.arange(length) + 0.5 - overlap / 4) / max(0.5, overlap / 2)).clamp(0, 1)
     weights = torch.ones(length)
     if start > 0:
         weights = torch.minimum(weights, rise)

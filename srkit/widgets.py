@@ -22,11 +22,12 @@ from srkit.metrics import psnr
 from srkit.results import LABELS
 
 
-def check_answer(answer: float | None, right: float) -> None:
-    """Say whether an exercise's number is right, to one per cent; None is "not answered yet"."""
+def check_answer(answer: float | None, right: float | None) -> None:
+    """Say whether an exercise's number is right, to one per cent; None is "not answered yet", and
+    where it takes time to work out what is right, that may be None too until then."""
     if answer is None:
         print("not answered yet: put your number in the place of None and run the cell again")
-    elif math.isclose(answer, right, rel_tol=0.01):
+    elif right is not None and math.isclose(answer, right, rel_tol=0.01):
         print(f"right: {answer:g}")
     else:
         print(f"{answer:g} is not it; look again, then run this cell once more")

@@ -7,6 +7,7 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from srkit import diagrams, figures, models, widgets
@@ -118,3 +119,51 @@ def test_widgets_redraw_without_a_browser():
     assert [child.description for child in box.children[:1]] == ["method"]
     box.children[0].value = "bicubic"  # raises where redrawing fails
     widgets.explore_gaussians().children[0].value = 2.0
+
+
+def test_attention_weights_are_those_that_the_layers_apply():
+    torch.manual_seed(0)
+    network = models.SRUGANGenerator(blocks=1, width=8, wide=8, unet=(8, 8))
+    lr = torch.rand(3, 12, 10)
+    found = diagrams.attention_weights(network, lr)
+    layers = {n: m for n, m in network.named_modules() if isinstance(m, models.Attention)}
+    assert list(found) == list(layers) and len(found) == 4
+    assert not any(m._forward_hooks for m in network.modules())
+    entered = {}
+    first = layers["unet.down.0.2"]
+    first.register_forward_hook(lambda m, given, out: entered.update(x=given[0], out=out))
+    with torch.no_grad():
+        network(lr[None])
+    channel, spatial = found["unet.down.0.2"]
+    torch.testing.assert_close(entered["x"] * channel[:, None, None] * spatial, entered["out"])
+    figure = diagrams.attention_maps(lr, found)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:3] == ["LR", "unet, down 1", "unet, down 2"]
+
+
+def test_effective_radius_counts_the_share_around_the_middle():
+    field = torch.zeros(16, 16)
+    field[8, 8], field[8, 11], field[2, 8] = 0.8, 0.15, 0.05  # 0, 3 and 6 pixels away
+    radii = [diagrams.effective_radius(field, 2, share) for share in (0.5, 0.9, 0.99)]
+    assert radii == [0, 6, 12]
+
+
+def test_number_grids_write_each_number_in_its_cell():
+    figure = figures.number_grids({"a": np.arange(4).reshape(2, 2)})
+    written = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    assert written == {(0, 0): "0", (1, 0): "1", (0, 1): "2", (1, 1): "3"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"), [(None, "not answered"), (80, "right: 80"), (81, "81 is not it")]
+)
+def test_exercises_judge_answers(answer, said, capsys):
+    widgets.check_answer(answer, 80)
+    assert said in capsys.readouterr().out
+
+
+def test_attention_widget_redraws():
+    network = models.SRUGANGenerator(blocks=1, width=8, wide=8, unet=(8, 8))
+    box = widgets.explore_attention(network, {"a": torch.rand(3, 8, 8), "b": torch.rand(3, 8, 8)})
+    box.children[0].value = "b"
+    assert box.children[1].options[-1] == ("upsample 1", "upsample.0.attention")

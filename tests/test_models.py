@@ -209,6 +209,24 @@ def test_dense_block_adds_to_its_shortcut(channels_in):
     assert isinstance(block.shortcut, nn.Identity) == (channels_in == 6)
 
 
+def test_srgan_s_long_skip_carries_the_first_features_past_the_blocks():
+    generator = tiny_srgan(blocks=2).eval()
+    nn.init.zeros_(generator.merge[1].weight)  # the branch of the blocks is shut
+    lr = torch.rand(1, 3, 6, 7)
+    expected = generator.tail(generator.upsample(generator.head(lr)))
+    assert torch.equal(generator(lr), expected)
+
+
+def test_the_unet_concatenates_the_skip_of_each_level():
+    unet = models.AttentionUNet((4, 6))
+    for parameter in unet.up.parameters():
+        nn.init.zeros_(parameter)  # the way up is shut
+    image = torch.rand(1, 3, 8, 8)
+    features = unet(image)  # (1, 4 + 4, 8, 8)
+    assert torch.equal(features[:, :4], torch.zeros(1, 4, 8, 8))
+    assert torch.equal(features[:, 4:], unet.down[0](image))
+
+
 def test_quick_start_makes_residual_branches_the_identity():
     srgan, srugan = tiny_srgan(), tiny_srugan()
     models.quick_start(srgan)

@@ -156,17 +156,17 @@ def test_a_small_picture_is_taken_whole():
     assert network.seen == [(16, 9)]
 
 
-@pytest.mark.parametrize(("height", "width"), [(37, 53), (64, 64), (90, 41)])
+@pytest.mark.parametrize(("height", "width"), [(37, 83), (100, 80), (90, 41)])
 @pytest.mark.parametrize("scale", [2, 4])
-def test_tiles_equal_the_whole_where_the_network_reaches_less_than_half_the_overlap(
+def test_tiles_equal_the_whole_where_the_network_reaches_less_than_a_quarter_overlap(
     height, width, scale
 ):
     generator = models.SRGANGenerator(scale, blocks=0, width=8).eval()
     nn.init.normal_(generator.tail.weight, std=0.3)  # strong enough for edges to show
-    lr, overlap = torch.rand(3, height, width), 20
-    assert models.receptive_radius(generator, 64) / scale < overlap / 2
+    lr, overlap = torch.rand(3, height, width), 36
+    assert models.receptive_radius(generator, 64) / scale <= overlap / 4
     whole = super_resolve(generator, lr, tile=256)
-    tiled = super_resolve(generator, lr, tile=40, overlap=overlap)
+    tiled = super_resolve(generator, lr, tile=72, overlap=overlap)
     assert torch.allclose(whole, tiled, atol=1e-5)  # float32 rounding
 
 
@@ -204,7 +204,7 @@ def test_weights_fade_at_inner_edges_only(overlap):
     first, inner, last = (fade_in_out(start, 32, 96, overlap) for start in (0, 20, 64))
     assert torch.equal(first[:16], torch.ones(16)) and torch.equal(last[16:], torch.ones(16))
     assert torch.equal(first, last.flip(0)) and torch.equal(inner, torch.minimum(first, last))
-    assert (inner[: overlap // 2] == 0).all() and (inner[overlap : -overlap or None] == 1).all()
+    assert (inner[: overlap // 4] == 0).all() and (inner[overlap : -overlap or None] == 1).all()
 
 
 @pytest.mark.parametrize(("length", "tile", "overlap"), [(53, 16, 4), (17, 16, 8), (41, 40, 20)])
@@ -212,7 +212,7 @@ def test_every_pixel_has_some_weight(length, tile, overlap):
     total = torch.zeros(length)
     for start in tile_starts(length, tile, overlap):
         total[start : start + tile] += fade_in_out(start, tile, length, overlap)
-    assert float(total.min()) >= 1 / overlap  # in the middle of an overlap, at the least
+    assert float(total.min()) >= 0.5  # 1 where exactly two tiles meet in one overlap
 
 
 def test_an_overlap_over_half_a_tile_is_refused():
