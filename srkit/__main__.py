@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="measure methods on photographs")
     _photo_options(evaluate)
+    evaluate.add_argument("--name", help="of the data set in the rows; default: the folder's")
     evaluate.add_argument("--split", default="all", help="train, val or all")
     evaluate.add_argument("--scale", type=int, default=2)
     evaluate.add_argument("--methods", nargs="+", help="default: all that there are at this scale")
@@ -142,6 +143,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
     device = str(pick_device(options.device))
     photos = open_photos(options.data, options.split)
+    photos.name = options.name or photos.name
     methods = options.methods or available_methods(options.scale)
     networks, note = available_inception(device)
     print(f"{photos.name}: {len(photos)} photographs, {options.scale}x, on {device}\n{note}")
