@@ -1,5 +1,6 @@
 """Measure methods on photographs under one protocol: the rows behind Figure 3."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
@@ -147,7 +148,7 @@ def _show(value: float | None, metric: str = "ratio") -> str:
     """A number with the digits that its metric deserves; a dash where there is none."""
     if value is None:
         return "–"
-    digits = {"PSNR": 2, "SSIM": 4, "ratio": 3, "quote": 3}.get(metric, 2)
+    digits = {"PSNR": 2, "SSIM": 4, "ratio": 3, "quote": 3, measure_name(None): 1}.get(metric, 2)
     return f"{value:.{digits}f}"
 
 
@@ -157,7 +158,12 @@ def held_out_crops(photos: Photos, count: int, size: int) -> Tensor:
 
     Shape: (count, 3, size, size) in [0, 1].
     """
-    order = sorted(range(len(photos)), key=lambda i: (photos.labels[:i].count(photos.labels[i]), i))
+    seen: Counter[int] = Counter()
+    turn = []  # how many of its class came before each photograph
+    for label in photos.labels:
+        turn.append(seen[label])
+        seen[label] += 1
+    order = sorted(range(len(photos)), key=turn.__getitem__)
     chosen = [photos[number] for number in order[:count]]
     size = min(size, *(min(photo.shape[:2]) // 4 * 4 for photo in chosen))
     crops = []

@@ -126,24 +126,24 @@ def table(
     """A table as a picture, with notes below it; the first column is left-aligned."""
     lengths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
     widths = [(n + 3) / sum(n + 3 for n in lengths) for n in lengths]
-    figure, axes = plt.subplots(
-        figsize=(0.085 * sum(n + 3 for n in lengths), 0.33 * (len(body) + 1) + 0.24 * len(notes))
-    )
+    height = 0.27 * (len(body) + 1)
+    figure = plt.figure(figsize=(0.085 * sum(n + 3 for n in lengths), height))
+    axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
     drawn = axes.table(
-        [list(line) for line in body], colLabels=list(header), colWidths=widths, loc="upper center",
+        [list(line) for line in body], colLabels=list(header), colWidths=widths, bbox=(0, 0, 1, 1),
         cellLoc="right", edges="horizontal",
     )  # fmt: skip
     drawn.auto_set_font_size(False)
     drawn.set_fontsize(9)
-    drawn.scale(1, 1.35)
     for (line, column), cell in drawn.get_celld().items():
+        cell.set(linewidth=0.6, edgecolor="#888")
         if column == 0:
             cell.get_text().set_horizontalalignment("left")
         if line == 0:
             cell.get_text().set_fontweight("bold")
     if notes:
-        axes.text(0, -0.02, "\n".join(notes), fontsize=7.5, va="top", transform=axes.transAxes)
+        axes.text(0, -0.1 / height, "\n".join(notes), fontsize=7.5, va="top")
     return figure
 
 

@@ -176,7 +176,8 @@ def available_inception(device: str = "cpu") -> tuple[list[FIDInception], str]:
         return [], f"FID: not measured, there are no Inception weights here; {HOW_TO_GET}"
     try:
         network = load_inception(path, 2048)
-    except WeightsError as complaint:
+    except WeightsError as error:
         network = load_inception(path, 768)
+        complaint = str(error).replace(str(path), path.name)  # tables name no machine's folders
         return [network.to(device)], f"{complaint}; so FID-768 is measured, and no 2048-d FID"
     return [network.to(device)], f"FID with {network.name}"

@@ -98,7 +98,8 @@ def live_view(limit: int = 5) -> Callable:
 
     def on_sample(state, row: dict, sr) -> None:
         figure = figures.show_images({f"crop {n}": crop for n, crop in enumerate(sr[:limit])}, 1.9)
-        figure.suptitle(f"{state.recipe.model}, update {row['step']}: {row['psnr']:.2f} dB")
+        label = LABELS[state.recipe.model]
+        figure.suptitle(f"{label}, update {row['step']}: {row['psnr']:.2f} dB", fontsize=10)
         plt.close(figure)
         if handles:
             handles[0].update(figure)

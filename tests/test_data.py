@@ -410,6 +410,13 @@ def test_crops_are_cut_from_their_photograph_with_its_label():
     assert 0 < mirrored < 12
 
 
+def test_crops_and_flips_differ_from_sample_to_sample():
+    one = noise(1).items[0]
+    pairs = Pairs(Photos("same", [one] * 8, [0] * 8, ["x"]), 2, 16, samples=8)
+    crops = [pairs[i][1] for i in range(8)]
+    assert sum(torch.equal(a, b) for a in crops for b in crops) < 8 + 8  # itself, or by chance
+
+
 def test_every_epoch_takes_each_photograph_once_in_a_new_order():
     pairs = Pairs(noise(7), 2, 16, samples=28)
     labels = [pairs[i][2] for i in range(28)]
