@@ -148,7 +148,7 @@ def _show(value: float | None, metric: str = "ratio") -> str:
     """A number with the digits that its metric deserves; a dash where there is none."""
     if value is None:
         return "–"
-    digits = {"PSNR": 2, "SSIM": 4, "ratio": 3, "quote": 3, measure_name(None): 1}.get(metric, 2)
+    digits = {"PSNR": 2, "SSIM": 4, measure_name(None): 1}.get(metric, 3)
     return f"{value:.{digits}f}"
 
 

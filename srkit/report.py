@@ -66,8 +66,9 @@ def use_own_kernel(folder: Path) -> None:
     """
     kernel = folder / "kernels" / "python3"
     kernel.mkdir(parents=True, exist_ok=True)
+    launch = [sys.executable, "-m", "ipykernel_launcher"]
     spec = {
-        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "argv": [*launch, "-f", "{connection_file}", "--log-level=ERROR"],
         "display_name": "Python 3 (srkit)",
         "language": "python",
     }
