@@ -301,9 +301,9 @@ class SRUGANDiscriminator(nn.Module):
 def quick_start(generator: nn.Module) -> None:
     """Initial weights from which short trainings get further; not in the report.
 
-    Every residual branch starts at zero (Goyal et al., 2017), so that the network starts as its
-    skips alone, and every pixel shuffle as nearest-neighbour enlargement (Aitken et al., 2017), so
-    that there is no checkerboard to unlearn.
+    The branches of residual and dense blocks start at zero (Goyal et al., 2017), so that the blocks
+    start as their skips alone, and the pixel shuffles of the upsampling head as nearest-neighbour
+    enlargement (Aitken et al., 2017), so that there is no checkerboard to unlearn.
     """
     for module in generator.modules():
         if isinstance(module, ResidualBlock):

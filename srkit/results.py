@@ -116,7 +116,7 @@ def record(path: str | Path, rows: list[Row]) -> list[Row]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + ".part")
-    aside.write_text(json.dumps({"rows": ordered}, indent=1) + "\n", encoding="utf-8")
+    aside.write_text(json.dumps({"rows": ordered}, indent=1) + "\n", encoding="utf-8", newline="\n")
     os.replace(aside, path)
     return ordered
 

@@ -94,7 +94,7 @@ class Session:
         """Write a text under its name, such as "table.md", and say where."""
         path = self.folder / name
         aside = path.with_name(path.name + ".part")
-        aside.write_text(text, encoding="utf-8")
+        aside.write_text(text, encoding="utf-8", newline="\n")
         os.replace(aside, path)
         print(f"saved {shown(path)}")
         return path

@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from srkit import losses, models
-from srkit.data import Pairs, Photos, bicubic_lr, centre_crops, denorm, to_image
+from srkit.data import Photos, bicubic_lr, denorm, to_image
 from srkit.metrics import psnr
+from srkit.pairs import Pairs, centre_crops
 from srkit.recipes import Recipe
 from srkit.weights import build_generator, load_generator, load_state, save_generator
 

@@ -11,8 +11,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from srkit import data
-from srkit.data import DataError, Pairs, Photos, bicubic_lr, embedded, open_photos, photo_folder
+from srkit.data import DataError, Photos, bicubic_lr, embedded, open_photos, photo_folder
 from srkit.metrics import psnr
+from srkit.pairs import Pairs, centre_crops
 
 
 def noise(count=3, height=40, width=48, labels=None) -> Photos:
@@ -438,7 +439,7 @@ def test_a_crop_that_is_no_multiple_of_the_scale_is_refused():
 
 def test_centre_crops_are_the_middles_spread_over_the_set():
     photos = noise(5, 20, 30)
-    crops = data.centre_crops(photos, 8, 3)
+    crops = centre_crops(photos, 8, 3)
     assert crops.shape == (3, 3, 8, 8)
     for crop, number in zip(crops, (0, 2, 4), strict=True):
         assert torch.equal(crop, data.to_tensor(photos[number][6:14, 11:19]))
@@ -446,7 +447,7 @@ def test_centre_crops_are_the_middles_spread_over_the_set():
 
 def test_centre_crops_shrink_to_the_smallest_photograph():
     photos = Photos("two", [noise(1, 40, 40)[0], noise(1, 23, 50)[0]], [0, 0], ["x"])
-    assert data.centre_crops(photos, 32, 8).shape == (2, 3, 20, 20)
+    assert centre_crops(photos, 32, 8).shape == (2, 3, 20, 20)
 
 
 # --- torchvision's sets by name ------------------------------------------------------------------
