@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
+from matplotlib.transforms import Bbox
 from PIL import Image
 from torch import Tensor
 
@@ -130,8 +131,9 @@ def table(
     figure = plt.figure(figsize=(0.085 * sum(n + 3 for n in lengths), height))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
+    whole = Bbox.from_bounds(0, 0, 1, 1)
     drawn = axes.table(
-        [list(line) for line in body], colLabels=list(header), colWidths=widths, bbox=(0, 0, 1, 1),
+        [list(line) for line in body], colLabels=list(header), colWidths=widths, bbox=whole,
         cellLoc="right", edges="horizontal",
     )  # fmt: skip
     drawn.auto_set_font_size(False)
