@@ -288,14 +288,16 @@ def log_row(state: State, log: dict[str, Tensor], seconds: float) -> dict[str, A
 def describe(state: State, photos: Photos) -> dict[str, Any]:
     """What a checkpoint says of its own training."""
     recipe = state.recipe
-    settings = asdict(recipe)
+    settings, start = asdict(recipe), None
     if recipe.start_from:  # which checkpoint, not where somebody keeps it
         trained = load_generator(recipe.start_from)[1]
+        start = trained["training"]
         settings["start_from"] = f"{trained['settings']['model']}, sha256 {trained['sha256'][:12]}"
     return {
         "key": state.key,
         "content": state.content.name if state.content else "none",
         "recipe": settings,
+        "start": start,  # the training that this one went on from
         "data": photos.name,
         "photographs": len(photos),
         "classes": len(photos.classes),

@@ -167,3 +167,14 @@ def test_attention_widget_redraws():
     box = widgets.explore_attention(network, {"a": torch.rand(3, 8, 8), "b": torch.rand(3, 8, 8)})
     box.children[0].value = "b"
     assert box.children[1].options[-1] == ("upsample 1", "upsample.0.attention")
+
+
+def test_runs_are_compared_at_the_updates_that_both_kept(tmp_path):
+    for run, steps in (("one", (1, 20, 40)), ("two", (1, 40, 80))):
+        (tmp_path / run / "samples").mkdir(parents=True)
+        noise(16).save(tmp_path / run / "held_out.png")
+        for step in steps:
+            noise(16).save(tmp_path / run / "samples" / f"step_{step:07d}.png")
+    figure = figures.samples_side_by_side({n: tmp_path / n / "samples" for n in ("one", "two")})
+    assert [a.get_title() for a in figure.axes] == ["update 1", "update 40", "HR"] * 2
+    assert [a.get_ylabel() for a in figure.axes if a.get_ylabel()] == ["one", "two"]
