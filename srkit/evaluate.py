@@ -111,13 +111,16 @@ def table(
     dataset: str,
     scale: int,
     preset: str,
-    labels: Mapping[str, str] = results.LABELS,
+    labels: Mapping[str, str] | None = None,
 ) -> tuple[list[str], list[list[str]]]:
     """Figure 3 as (header, body): measured columns, their ratio to bicubic, and the report's quote.
 
     A column is a metric that was measured on the data set; its ratio column is added for the
     Frechet distances, since only ratios compare with the report's.
     """
+    if labels is None:
+        native = {m: f"{results.LABELS[m]} native {scale}x" for m in GENERATORS if scale != 2}
+        labels = results.LABELS | native
     chosen = results.select(rows, dataset=dataset, scale=scale, preset=preset, source="measured")
     found = dict.fromkeys(row["metric"] for row in chosen)
     names = [m for m in ("PSNR", "SSIM") if m in found]

@@ -65,6 +65,12 @@ class Session:
             photos = photos.without_small(plan.crop)
         return photos.require_size(plan.crop)
 
+    def vgg19(self, content: str = "auto") -> str:
+        """The VGG19 to train with: as named; "auto" in the presets gpu and paper is torchvision's,
+        downloaded, since no long run is to be spent on an untrained one."""
+        long = self.preset in ("gpu", "paper") and "SRKIT_VGG19" not in os.environ
+        return "torchvision" if long and content == "auto" else content
+
     def train(
         self, plan: Recipe, content: str = "auto", part: str = "", **options: Any
     ) -> tuple[Path, bool]:
@@ -72,12 +78,7 @@ class Session:
 
         `part` is added to the folder's name, for a run that is not to be found there.
         """
-        if (
-            content == "auto"
-            and self.preset in ("gpu", "paper")
-            and "SRKIT_VGG19" not in os.environ
-        ):
-            content = "torchvision"  # a long run is not to be spent on an untrained VGG19
+        content = self.vgg19(content)
         photos, held_out = self.training_photos(plan), open_photos(self.data, "val")
         out = trained_path(plan.model, plan.scale, self.preset).parent
         out = out.with_name(out.name + part)
