@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-import torch
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
@@ -19,6 +18,7 @@ from srkit.fid import (
     measure_protocol,
 )
 from srkit.inception import FIDInception
+from srkit.pairs import middles
 from srkit.upscale import INTERPOLATIONS, upscale
 from srkit.weights import GENERATORS, checkpoint_path, find_checkpoint, sha256
 
@@ -167,10 +167,4 @@ def held_out_crops(photos: Photos, count: int, size: int) -> Tensor:
         turn.append(seen[label])
         seen[label] += 1
     order = sorted(range(len(photos)), key=turn.__getitem__)
-    chosen = [photos[number] for number in order[:count]]
-    size = min(size, *(min(photo.shape[:2]) // 4 * 4 for photo in chosen))
-    crops = []
-    for photo in chosen:
-        top, left = (photo.shape[0] - size) // 2, (photo.shape[1] - size) // 2
-        crops.append(to_tensor(photo[top : top + size, left : left + size]))
-    return torch.stack(crops)
+    return middles(photos.subset(order[:count]), size)

@@ -58,8 +58,14 @@ def centre_crops(photos: Photos, crop: int, count: int) -> Tensor:
 
     Shape: (count, 3, crop, crop) in [0, 1].
     """
-    spread = photos.spread(count)
-    chosen = [spread[number] for number in range(len(spread))]
+    return middles(photos.spread(count), crop)
+
+
+def middles(photos: Photos, crop: int) -> Tensor:
+    """The middle of every photograph of a set. Squares of `crop` pixels, or what the smallest of
+    them allows in fours. Shape: (len(photos), 3, crop, crop) in [0, 1].
+    """
+    chosen = [photos[number] for number in range(len(photos))]
     crop = min(crop, *(min(photo.shape[:2]) // 4 * 4 for photo in chosen))
     crops = []
     for photo in chosen:
