@@ -1,34 +1,48 @@
 """Measure methods on photographs under one protocol: the rows behind Figure 3."""
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
 
+import numpy as np
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from srkit import metrics, results
-from srkit.data import Photos, bicubic_lr_pil, crop_to_multiple, to_tensor
-from srkit.fid import (
-    Accumulator,
-    Statistics,
-    features_of,
-    frechet_distance,
+from srkit.data import Photos, bicubic_lr_pil, crop_to_multiple, resized
+from srkit.features import (
+    PROTOCOLS,
+    Extractor,
     measure_name,
     measure_protocol,
+    patch_features,
+    protocol_name,
 )
+from srkit.fid import Accumulator, FewImagesWarning, Statistics, frechet_distance
 from srkit.inception import FIDInception
 from srkit.pairs import middles
+from srkit.sampling import bootstrap, interval, kid
 from srkit.upscale import INTERPOLATIONS, upscale
 from srkit.weights import GENERATORS, checkpoint_path, find_checkpoint, sha256
+
+SMALL_N = 5_000  # photographs, up to which (and from ten) intervals are worth their minutes
+
+KID_PROTOCOL = "unbiased, cubic kernel, pairs of one photograph left out"
 
 TWICE = " twice"  # "sr-ugan twice" is the 2x model applied to its own output
 
 
-def hr_images(photos: Photos, scale: int) -> Iterator[Image.Image]:
-    """The photographs as HR: cut to a multiple of the scale, otherwise at their own size."""
+def hr_images(photos: Photos, scale: int, side: int | None = None) -> Iterator[Image.Image]:
+    """The photographs as HR: cut to a multiple of the scale, otherwise at their own size, or first
+    resized so that their short side is `side` pixels."""
     for number in range(len(photos)):
-        yield crop_to_multiple(Image.fromarray(photos[number]), scale)
+        photo = Image.fromarray(photos[number])
+        if side is not None:
+            photo = photo.resize(resized(photo.size, side), Image.Resampling.BICUBIC)
+        yield crop_to_multiple(photo, scale)
 
 
 def enlarge(
@@ -73,36 +87,149 @@ def measure(
 
     LR is the antialiased bicubic of each photograph at its own size, every prediction is rounded
     to 8 bits. The Frechet distances, between all predictions and all HR photographs, are taken on
-    pixel patches and on each of `networks`; HR against itself is added as "hr".
+    pixel patches and on each of `networks`, for these with KID and with 95% intervals of the value
+    and of its ratio to bicubic (where bicubic is measured); HR against itself is added as "hr".
     """
-    spaces: list[FIDInception | None] = [None, *networks]
-    truth: dict[FIDInception | None, Statistics] = {}
-    rows = []
+    results.commit()  # the one that this process runs, whatever is committed while it does
+    networks = list(networks) if len(photos) > 1 else []  # one photograph has no covariance
+    rows: list[results.Row] = []
+
+    def found(method: str, metric: str, protocol: str, value: float, **more: Any) -> None:
+        more["weights"] = weights_of(method, scale, preset)
+        rows.append(
+            results.measured(
+                method, photos.name, len(photos), scale, metric, protocol, value, preset, seed,
+                device, **more,
+            )
+        )  # fmt: skip
+
+    features: dict[FIDInception, dict[str, np.ndarray]] = {network: {} for network in networks}
+    truth: Statistics | None = None
     for method in ("hr", *methods):
         scores: dict[str, list[float]] = {"PSNR": [], "SSIM": []}
-        sets = {space: Accumulator() for space in spaces}
+        patches, extractors = Accumulator(), {network: Extractor(network) for network in networks}
         for hr in tqdm(hr_images(photos, scale), method, len(photos), disable=None, leave=False):
             sr = hr
             if method != "hr":
                 sr = enlarge(bicubic_lr_pil(hr, scale), method, scale, preset, device)
                 scores["PSNR"].append(metrics.psnr(sr, hr, "y", scale))
                 scores["SSIM"].append(metrics.ssim(sr, hr, "y", scale))
-            for space, accumulator in sets.items():
-                accumulator.add(features_of(to_tensor(sr)[None], space))
-        protocol = metrics.protocol("y", scale)
-        found = [(name, protocol, sum(v) / len(v)) for name, v in scores.items() if v]
-        for space, accumulator in sets.items():
-            own = accumulator.statistics()
-            distance = frechet_distance(own, truth.setdefault(space, own))
-            found.append((measure_name(space), measure_protocol(space), distance))
-        for metric, protocol, value in found:
+            patches.add(patch_features(sr))
+            for extractor in extractors.values():
+                extractor.add(sr)
+        for metric, values in scores.items():
+            if values:
+                found(method, metric, metrics.protocol("y", scale), sum(values) / len(values))
+        own = patches.statistics()
+        truth = truth or own
+        found(method, measure_name(None), measure_protocol(None), frechet_distance(own, truth))
+        for network, extractor in extractors.items():
+            features[network][method] = extractor.finish()
+    for network, sets in features.items():
+        protocol = measure_protocol(network)
+        hr_features = Statistics.of(sets["hr"])
+        fids = {m: frechet_distance(Statistics.of(x), hr_features) for m, x in sets.items()}
+        intervals = bootstrap_intervals(sets, fids, seed) if 9 < len(photos) <= SMALL_N else {}
+        for method, value in fids.items():
+            found(method, measure_name(network), protocol, value, **intervals.get(method, {}))
+            value = kid(sets[method], sets["hr"], paired=True)
+            found(method, measure_name(network, "KID"), f"{protocol}; {KID_PROTOCOL}", value)
+    return rows
+
+
+def bootstrap_intervals(
+    sets: Mapping[str, np.ndarray], fids: Mapping[str, float], seed: int = 0
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """95% intervals of each method's FID against "hr", and of its ratio to bicubic's where that is
+    there, by drawing photographs with replacement, the same for all methods."""
+    methods = [method for method in fids if method != "hr"]
+    draws = {m: bootstrap(sets[m], sets["hr"], paired=True, seed=seed) for m in methods}
+    found = {m: {"interval": interval(fids[m], draws[m])} for m in methods}
+    if "bicubic" in draws:
+        for method in methods:
+            ratio = fids[method] / fids["bicubic"]
+            spread = draws[method] / draws["bicubic"]  # 1 for bicubic itself
+            found[method]["ratio_interval"] = interval(ratio, spread)
+    return found
+
+
+def sensitivity(
+    photos: Photos,
+    network: FIDInception,
+    methods: Sequence[str] = ("bilinear", "bicubic", "sr-ugan"),
+    sides: Sequence[int] = (224, 112),
+    sizes: Sequence[int] = (250, 500, 1000),
+    seed: int = 0,
+    device: str = "cpu",
+) -> list[results.Row]:
+    """FID of the same methods on the same photographs under every protocol, at every layer that
+    `network` collects, for several N, and with the photographs shrunk to several short sides.
+
+    2x, shipped checkpoints; smaller N are the first of one random order. Rows have the preset
+    "sensitivity" and the side in their data set's name. Photographs are never enlarged.
+    Raises ValueError where a side is larger than a photograph, or N than their number.
+    """
+    results.commit()
+    if max(sizes) > len(photos):
+        raise ValueError(f"{max(sizes)} photographs wanted, there are {len(photos)}")
+    photos.require_size(max(sides))
+    order = np.random.default_rng(seed).permutation(len(photos))[: max(sizes)]
+    chosen = photos.subset([int(i) for i in order])
+    columns = np.cumsum([0, *network.collect])
+    rows = []
+    for side in sides:
+        features: dict[tuple[str, str], np.ndarray] = {}  # of method and protocol
+        for method in ("hr", *methods):
+            extractors = {protocol: Extractor(network, protocol) for protocol in PROTOCOLS}
+            for hr in tqdm(
+                hr_images(chosen, 2, side), f"{method} {side}", len(chosen), leave=False
+            ):
+                sr = hr
+                if method != "hr":
+                    sr = enlarge(bicubic_lr_pil(hr, 2), method, 2, device=device)
+                for extractor in extractors.values():
+                    extractor.add(sr)
+            features |= {(method, p): extractor.finish() for p, extractor in extractors.items()}
+        for (method, protocol), place, n in product(features, range(len(columns) - 1), sizes):
+            own, truth = (
+                Statistics.of(features[name, protocol][:n, columns[place] : columns[place + 1]])
+                for name in (method, "hr")
+            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FewImagesWarning)  # small N are what is shown
+                distance = frechet_distance(own, truth)
+            layer = network.collect[place]
+            about = f"{network.name}, {layer} features, {protocol_name(protocol)}"
             rows.append(
                 results.measured(
-                    method, photos.name, len(photos), scale, metric, protocol, value, preset,
-                    seed, device, weights=weights_of(method, scale, preset),
+                    method, f"{photos.name}, short side {side}", n, 2, f"FID-{layer}", about,
+                    distance, "sensitivity", seed, device,
+                    weights=weights_of(method, 2, "demo"),
                 )
             )  # fmt: skip
     return rows
+
+
+def sensitivity_table(
+    rows: list[results.Row], dataset: str, n: int, method: str = "sr-ugan"
+) -> tuple[list[str], list[list[str]]]:
+    """Rows of `sensitivity` at one N as (header, body): a line a layer, and under each protocol
+    bicubic's FID and a method's ratio to it."""
+    chosen = results.select(rows, dataset=dataset, n=n, preset="sensitivity")
+    layers = sorted({row["metric"] for row in chosen}, key=lambda m: int(m.removeprefix("FID-")))
+    header, label = ["Layer"], results.LABELS[method]
+    for protocol in PROTOCOLS:
+        header += [f"bicubic, {protocol}", f"{label} / bicubic"]
+    body = []
+    for metric in layers:
+        line = [metric]
+        for protocol in PROTOCOLS:
+            own = [row for row in chosen if f"{protocol_name(protocol)}" in row["protocol"]]
+            base = results.value(own, metric=metric, method="bicubic")
+            value = results.value(own, metric=metric, method=method)
+            line += [_show(base), _show(value / base if value is not None and base else None)]
+        body.append(line)
+    return header, body
 
 
 def table(
@@ -116,29 +243,32 @@ def table(
     """Figure 3 as (header, body): measured columns, their ratio to bicubic, and the report's quote.
 
     A column is a metric that was measured on the data set; its ratio column is added for the
-    Frechet distances, since only ratios compare with the report's.
+    Frechet distances, since only ratios compare with the report's. 95% intervals follow in brackets
+    where they were measured.
     """
     if labels is None:
         native = {m: f"{results.LABELS[m]} native {scale}x" for m in GENERATORS if scale != 2}
         labels = results.LABELS | native
     chosen = results.select(rows, dataset=dataset, scale=scale, preset=preset, source="measured")
-    found = dict.fromkeys(row["metric"] for row in chosen)
-    names = [m for m in ("PSNR", "SSIM") if m in found]
-    frechet = sorted(m for m in found if m not in names)
-    header = ["Method", *[f"{m} (dB)" if m == "PSNR" else m for m in names]]
-    for metric in frechet:
-        header += [metric, "/ bicubic"]
+    metrics_found = {row["metric"] for row in chosen}
+    names = [m for m in ("PSNR", "SSIM") if m in metrics_found]
+    names += sorted(metrics_found - set(names))
+    header = ["Method"]
+    for metric in names:
+        header += ["PSNR (dB)" if metric == "PSNR" else metric]
+        header += ["/ bicubic"] if _has_ratio(metric) else []
     header += ["FID, quoted", "/ bicubic, quoted"] if scale == 2 else []
     body = []
     for method in methods:
         line = [labels[method]]
-        mine = results.select(chosen, method=method)
         for metric in names:
-            line.append(_show(results.value(mine, metric=metric), metric))
-        for metric in frechet:
-            own = results.value(mine, metric=metric)
-            base = results.value(chosen, method="bicubic", metric=metric)
-            line += [_show(own, metric), _show(own / base if own is not None and base else None)]
+            own = results.select(chosen, method=method, metric=metric)
+            row: results.Row = own[0] if own else {"value": None}
+            line.append(_show(row["value"], metric, row.get("interval")))
+            if _has_ratio(metric):
+                base = results.value(chosen, method="bicubic", metric=metric)
+                ratio = None if not own or base is None else float(row["value"]) / base
+                line.append(_show(ratio, interval=row.get("ratio_interval")))
         if scale == 2:
             quote = results.REPORT_FID.get(method)
             ratio = None if quote is None else quote / results.REPORT_FID["bicubic"]
@@ -147,12 +277,22 @@ def table(
     return header, body
 
 
-def _show(value: float | None, metric: str = "ratio") -> str:
-    """A number with the digits that its metric deserves; a dash where there is none."""
+def _has_ratio(metric: str) -> bool:
+    return not metric.startswith(("PSNR", "SSIM", "KID"))
+
+
+def _show(
+    value: float | None, metric: str = "ratio", interval: Sequence[float] | None = None
+) -> str:
+    """A number with the digits that its metric deserves, and its interval; a dash for none."""
     if value is None:
         return "–"
+    if metric.startswith("KID"):
+        return f"{value:.3g}"
     digits = {"PSNR": 2, "SSIM": 4, measure_name(None): 1}.get(metric, 3)
-    return f"{value:.{digits}f}"
+    if interval is None or interval[0] == interval[1]:  # bicubic's ratio to itself has no spread
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} [{interval[0]:.{digits}f}, {interval[1]:.{digits}f}]"
 
 
 def held_out_crops(photos: Photos, count: int, size: int) -> Tensor:

@@ -1,77 +1,207 @@
-"""Frechet distance, Eq. (9): in closed form for Gaussians, on pixel patches, on Inception (FID).
+"""From features to the Frechet distance of Eq. (9).
 
-A Frechet distance is called FID here only when its features come from the FID Inception with its
-real weights, and then with layer and protocol beside the number.
+Features come from `srkit.features`; KID and intervals from `srkit.sampling`. A Frechet distance is
+called FID here only where its features come from the FID Inception with its real weights, and then
+with protocol, layer and N beside the number.
 """
 
+import os
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
-from srkit.inception import FIDInception
+import scipy.linalg
 
 
-@dataclass
+class FewImagesWarning(UserWarning):
+    """Fewer samples than dimensions: a Frechet distance is then far above its true value."""
+
+
+class Space(NamedTuple):
+    """What the features of a set are. Distances are taken within one space only."""
+
+    protocol: str  # "pytorch", "tf" or "clean", see srkit.features
+    layer: int  # 64, 192, 768 or 2048
+    weights: str  # the SHA-256 of the Inception file
+
+
+def finite(name: str, array: np.ndarray, start: int = 0) -> np.ndarray:
+    """The array. Raises ValueError naming the first row that is not finite, counted from `start`:
+    LAPACK would hang on infinity and crash on NaN."""
+    if not np.isfinite(array).all():
+        row = start + int(np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(1))[0])
+        raise ValueError(
+            f"{name} hold NaN or infinity, first in row {row}; look at the image or file that it"
+            " came from"
+        )
+    return array
+
+
+@dataclass(frozen=True)
 class Statistics:
-    """Count, mean and scatter of features, float64, built up batch by batch.
+    """Count, mean and covariance of features, float64. While n <= d the features themselves stand
+    for the covariance: they are smaller, and exact where it is singular.
 
-    Batches are merged by Chan's formula: differences to running means, never sums of squares.
+    `n` is None where a file does not say it, as pytorch-fid's do not.
     """
 
-    n: int
+    n: int | None
     mean: np.ndarray  # (d,)
-    scatter: np.ndarray  # (d, d), the sum of outer products of x - mean
+    features: np.ndarray | None = None  # (n, d), where n <= d
+    full: np.ndarray | None = None  # (d, d) covariance over n - 1, where the features are not kept
+    space: Space | None = None  # None: not Inception's, or not known
 
     @classmethod
-    def of(cls, features: np.ndarray) -> "Statistics":
-        """Shape: (N, d). Raises ValueError where a feature is not finite."""
+    def of(cls, features: np.ndarray, space: Space | None = None, start: int = 0) -> "Statistics":
+        """Shape: (N, d). Raises ValueError for another shape, no rows, or rows not finite, which
+        are counted from `start`."""
         features = np.asarray(features, dtype=np.float64)
         if features.ndim != 2:
             raise ValueError(f"features must be (N, d), not {features.shape}")
         if not len(features):
             raise ValueError("no features: the set is empty")
-        if not np.isfinite(features).all():
-            raise ValueError("features hold NaN or infinity; look at the images they came from")
-        mean = features.mean(0)
+        mean = finite("features", features, start).mean(0)
+        n, d = features.shape
+        if n <= d:
+            return cls(n, mean, features=features, space=space)
         centred = features - mean
-        return cls(len(features), mean, centred.T @ centred)
+        return cls(n, mean, full=centred.T @ centred / (n - 1), space=space)
+
+    @classmethod
+    def gaussian(
+        cls, mean: np.ndarray, covariance: np.ndarray, n: int | None = None,
+        space: Space | None = None,
+    ) -> "Statistics":  # fmt: skip
+        """A set of which mean (d,) and covariance (d, d) are known; n where that is known too.
+
+        Raises ValueError where the shapes do not fit or a number is not finite.
+        """
+        mean, covariance = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
+        if mean.ndim != 1 or covariance.shape != (mean.size, mean.size):
+            raise ValueError(
+                f"a mean of (d,) and a covariance of (d, d) are needed, not {mean.shape} and"
+                f" {covariance.shape}"
+            )
+        finite("mean", mean)
+        finite("covariance", covariance)
+        return cls(n, mean, full=covariance, space=space)
 
     def merged(self, other: "Statistics") -> "Statistics":
-        """The statistics of both sets together."""
-        n = self.n + other.n
+        """The statistics of both sets together, by Chan's formula: differences to means, never sums
+        of squares, so that a large offset costs no digits.
+
+        Raises ValueError where the two do not compare, or an N is unknown.
+        """
+        check_comparable(self, other)
+        if self.n is None or other.n is None:
+            raise ValueError("statistics of unknown N cannot be merged")
+        n, space = self.n + other.n, self.space or other.space
+        if self.features is not None and other.features is not None and n <= self.mean.size:
+            return Statistics.of(np.concatenate([self.features, other.features]), space)
         step = other.mean - self.mean
         mean = self.mean + step * other.n / n
-        cross = np.outer(step, step) * self.n * other.n / n
-        return Statistics(n, mean, self.scatter + other.scatter + cross)
+        scatter = self._scatter + other._scatter + np.outer(step, step) * self.n * other.n / n
+        return Statistics(n, mean, full=scatter / (n - 1), space=space)
 
     @property
+    def _scatter(self) -> np.ndarray:
+        """The sum of outer products of x - mean."""
+        if self.features is None:
+            return self.covariance * self._degrees
+        centred = self.features - self.mean
+        return centred.T @ centred
+
+    @cached_property
     def covariance(self) -> np.ndarray:
         """(d, d), over n - 1. Raises ValueError for fewer than two samples."""
-        if self.n < 2:
+        return self._scatter / self._degrees if self.full is None else self.full
+
+    @property
+    def _degrees(self) -> int:
+        if self.n is None or self.n < 2:
             raise ValueError(f"a covariance needs two samples or more, there is {self.n}")
-        return self.scatter / (self.n - 1)
+        return self.n - 1
+
+    @cached_property
+    def factor(self) -> np.ndarray | None:
+        """(n, d) F with F'F = covariance, while the features are kept."""
+        if self.features is None:
+            return None
+        return (self.features - self.mean) / np.sqrt(self._degrees)
+
+    @property
+    def variance(self) -> float:
+        """The trace of the covariance."""
+        if self.factor is not None:
+            return float((self.factor**2).sum())
+        return float(np.trace(self.covariance))
+
+    def save(self, path: str | Path) -> Path:
+        """Write an .npz that pytorch-fid reads too: `mu` and `sigma`, and beside them n, protocol,
+        layer, weights and, while n <= d, the features."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = {"mu": self.mean}
+        held |= {} if self.n == 1 else {"sigma": self.covariance}
+        held |= {} if self.n is None else {"n": np.array(self.n)}
+        held |= {} if self.features is None else {"features": self.features}
+        held |= (
+            {} if self.space is None else {k: np.array(v) for k, v in self.space._asdict().items()}
+        )
+        aside = path.with_name(path.name + ".part")
+        with aside.open("wb") as file:
+            np.savez(file, **held)  # type: ignore[arg-type]
+        os.replace(aside, path)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Statistics":
+        """What `save`, or pytorch-fid, wrote. Raises ValueError naming what is wrong with it."""
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"no statistics file at {path}")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                held = {key: file[key] for key in file.files}
+            space = None
+            if "protocol" in held:
+                space = Space(str(held["protocol"]), int(held["layer"]), str(held["weights"]))
+            if "features" in held:
+                return cls.of(held["features"], space)
+            n = int(held["n"]) if "n" in held else None
+            return cls.gaussian(held["mu"], held["sigma"], n, space)
+        except Exception as error:  # of zip, zlib, NumPy or ours: the file is damaged or another
+            raise ValueError(
+                f"{path} holds no usable statistics ({error}); expected an .npz with mu and sigma,"
+                " as srkit and pytorch-fid write them"
+            ) from error
 
 
 class Accumulator:
-    """Statistics of features that come in bit by bit; some `at_once` rows wait in memory."""
+    """Statistics of features that come in bit by bit; some `at_once` rows wait in memory.
 
-    def __init__(self, at_once: int = 1024):
+    Several processes can each take a part, save it, and have the parts `merged`.
+    """
+
+    def __init__(self, at_once: int = 1024, space: Space | None = None):
         self.at_once = at_once
+        self.space = space
         self.waiting: list[np.ndarray] = []
         self.whole: Statistics | None = None
 
     def add(self, features: np.ndarray) -> None:
         """Take in (N_i, d) features."""
-        self.waiting.append(features)
+        if len(features):
+            self.waiting.append(features)
         if sum(map(len, self.waiting)) >= self.at_once:
             self._take_in()
 
     def _take_in(self) -> None:
-        part = Statistics.of(np.concatenate(self.waiting))
+        before = self.whole.n if self.whole and self.whole.n else 0
+        part = Statistics.of(np.concatenate(self.waiting), self.space, before)
         self.whole = part if self.whole is None else self.whole.merged(part)
         self.waiting.clear()
 
@@ -84,15 +214,33 @@ class Accumulator:
         return self.whole
 
 
-def statistics(batches: Iterable[np.ndarray], at_once: int = 1024) -> Statistics:
+def statistics(
+    batches: Iterable[np.ndarray], at_once: int = 1024, space: Space | None = None
+) -> Statistics:
     """The statistics of a stream of (N_i, d) batches, however they are cut.
 
     Raises ValueError where there is nothing, or something not finite.
     """
-    accumulator = Accumulator(at_once)
+    accumulator = Accumulator(at_once, space)
     for batch in batches:
         accumulator.add(batch)
     return accumulator.statistics()
+
+
+# --- Distances -----------------------------------------------------------------------------------
+
+
+def check_comparable(a: Statistics, b: Statistics) -> None:
+    """Raise ValueError where two sets of features are not of one space, naming the difference."""
+    if a.mean.shape != b.mean.shape:
+        raise ValueError(f"features of {a.mean.size} and {b.mean.size} dimensions do not compare")
+    if a.space is not None and b.space is not None:
+        for name, own, other in zip(Space._fields, a.space, b.space, strict=True):
+            if own != other:
+                raise ValueError(
+                    f"the two sets differ in their {name}: {own} and {other}; compute both with"
+                    " the same protocol, layer and weights"
+                )
 
 
 def frechet_distance(a: Statistics, b: Statistics) -> float:
@@ -100,73 +248,57 @@ def frechet_distance(a: Statistics, b: Statistics) -> float:
 
         |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2))
 
-    The trace of the root is the sum of the square roots of the eigenvalues of
-    S_a^(1/2) S_b S_a^(1/2), which is symmetric: no general matrix root is needed.
-
-    Raises ValueError where the dimensions differ.
+    Warns (FewImagesWarning) where a set has fewer samples than dimensions.
+    Raises ValueError where the sets do not compare or have fewer than two samples.
     """
-    if a.mean.shape != b.mean.shape:
-        raise ValueError(f"features of {a.mean.size} and {b.mean.size} dimensions do not compare")
-    s_a, s_b = a.covariance, b.covariance
-    values, vectors = np.linalg.eigh(s_a)
-    root_a = vectors * np.sqrt(values.clip(min=0)) @ vectors.T
-    eigenvalues = np.linalg.eigvalsh(root_a @ s_b @ root_a)
-    trace_root = np.sqrt(eigenvalues.clip(min=0)).sum()
-    difference = a.mean - b.mean
-    distance = difference @ difference + np.trace(s_a) + np.trace(s_b) - 2 * trace_root
+    check_comparable(a, b)
+    few = min((s.n for s in (a, b) if s.n is not None), default=a.mean.size)
+    if few < 2:
+        raise ValueError(f"a covariance needs two samples or more, there is {few}")
+    if _identical(a, b):
+        return 0.0
+    if few < a.mean.size:
+        warnings.warn(
+            f"N = {few} is below the {a.mean.size} dimensions of the features, so this distance is"
+            " biased upwards: compare it only at the same N, or use KID",
+            FewImagesWarning,
+            stacklevel=2,
+        )
+    step = a.mean - b.mean
+    distance = step @ step + a.variance + b.variance - 2 * trace_of_root(a, b)
     return float(max(distance, 0.0))
 
 
-# --- Features ------------------------------------------------------------------------------------
+def _identical(a: Statistics, b: Statistics) -> bool:
+    pairs = ((a.mean, b.mean), (a.features, b.features), (a.full, b.full))
+    return a.n == b.n and all(
+        own is other or (own is not None and other is not None and np.array_equal(own, other))
+        for own, other in pairs
+    )
 
 
-def check_images(images: Tensor) -> None:
-    """Raise ValueError unless images are (B, 3, H, W) floats in [0, 1]."""
-    if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
-        raise ValueError(f"images must be float (B, 3, H, W), not {images.dtype} {images.shape}")
-    low, high = float(images.min()), float(images.max())
-    if not (low >= 0 and high <= 1):
-        raise ValueError(f"images must be in [0, 1]; these span [{low:.3g}, {high:.3g}]")
+def trace_of_root(a: Statistics, b: Statistics) -> float:
+    """tr (S_a S_b)^(1/2), without any matrix root: a sum of square roots of eigenvalues.
 
+    With S_a = F'F and S_b = G'G, the eigenvalues of S_a S_b other than 0 are the squares of the
+    singular values of F G', and the eigenvalues of the symmetric F S_b F'. So
 
-def patch_features(images: Tensor, patch: int = 8) -> np.ndarray:
-    """Every patch x patch x 3 square of a grid, in levels of 0-255: features without a network.
-
-    Their Frechet distance compares colours and fine texture and knows nothing of objects.
-
-    Shape: (B, 3, H, W) in [0, 1] -> (B * (H // patch) * (W // patch), 3 * patch * patch).
+    - n <= d in both sets: singular values of the n x m matrix F G', F and G the centred features;
+    - in one of them: eigenvalues of the n x n matrix F S_b F';
+    - in neither: eigenvalues of S_a S_b by Cholesky (LAPACK's generalised symmetric problem), or,
+      where S_b is singular, of S_b^(1/2) S_a S_b^(1/2).
     """
-    check_images(images)
-    columns = F.unfold(images, patch, stride=patch)  # (B, 3*patch*patch, patches)
-    return columns.transpose(1, 2).flatten(0, 1).mul(255).cpu().numpy()
-
-
-@torch.no_grad()
-def inception_features(images: Tensor, network: FIDInception) -> np.ndarray:
-    """Features as pytorch-fid computes them (protocol `pytorch`).
-
-    Resized to 299x299 (bilinear, align_corners=False, no antialias), mapped to [-1, 1].
-
-    Shape: (B, 3, H, W) in [0, 1] -> (B, network.dims).
-    """
-    check_images(images)
-    device = next(network.parameters()).device
-    x = F.interpolate(images.to(device), (299, 299), mode="bilinear", align_corners=False)
-    return network(2 * x - 1).cpu().numpy()
-
-
-def features_of(images: Tensor, network: FIDInception | None) -> np.ndarray:
-    """Inception features, or pixel patches where no network is given."""
-    return patch_features(images) if network is None else inception_features(images, network)
-
-
-def measure_name(network: FIDInception | None) -> str:
-    """What a distance on these features may be called in a table."""
-    return f"FID-{network.dims}" if network else "Patch Frechet distance"
-
-
-def measure_protocol(network: FIDInception | None) -> str:
-    """The protocol beside it: network, layer and resize, or the patches' units."""
-    if network is None:
-        return "8x8x3 patches on a grid, levels 0-255, no network"
-    return f"{network.name}, {network.dims} features, protocol pytorch (bilinear to 299)"
+    if a.factor is not None and b.factor is not None:
+        return float(scipy.linalg.svdvals(a.factor @ b.factor.T).sum())
+    if b.factor is not None:
+        a, b = b, a
+    if a.factor is not None:
+        squares = scipy.linalg.eigvalsh(a.factor @ b.covariance @ a.factor.T)
+    else:
+        try:
+            squares = scipy.linalg.eigh(a.covariance, b.covariance, type=2, eigvals_only=True)
+        except scipy.linalg.LinAlgError:
+            values, vectors = scipy.linalg.eigh(b.covariance)
+            root = vectors * np.sqrt(values.clip(min=0)) @ vectors.T
+            squares = scipy.linalg.eigvalsh(root @ a.covariance @ root)
+    return float(np.sqrt(squares.clip(min=0)).sum())

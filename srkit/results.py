@@ -8,6 +8,7 @@ import json
 import math
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,9 @@ def quoted_rows() -> list[Row]:
     ]  # fmt: skip
 
 
+@cache
 def commit() -> str | None:
-    """The short commit of the clone, or None outside of one."""
+    """The short commit of the clone when this process began to measure, or None outside of one."""
     try:
         out = subprocess.run(
             ["git", "-C", str(paths.PACKAGE.parent), "rev-parse", "--short=12", "HEAD"],
@@ -56,21 +58,30 @@ def commit() -> str | None:
 
 
 def measured(
-    method: str, dataset: str, n: int, scale: int, metric: str, protocol: str, value: float,
+    method: str, dataset: str, n: int, scale: int | None, metric: str, protocol: str, value: float,
     preset: str, seed: int = 0, device: str = "cpu", **more: Any,
 ) -> Row:  # fmt: skip
-    """A measured row, stamped with commit and torch version; values are kept to 6 digits.
+    """A measured row, stamped with commit and torch version; values, and pairs of them such as
+    intervals, are kept to 6 digits.
 
     Raises ValueError where the value is not finite.
     """
     if not math.isfinite(value):
         raise ValueError(f"{metric} of {method} is {value}: not a measurement")
+    more = {
+        name: [_rounded(v) for v in item] if isinstance(item, tuple) else item
+        for name, item in more.items()
+    }
     return {
         "method": method, "dataset": dataset, "n": n, "scale": scale, "metric": metric,
-        "protocol": protocol, "value": float(f"{value:.6g}"), "source": "measured",
+        "protocol": protocol, "value": _rounded(value), "source": "measured",
         "preset": preset, "seed": seed, "device": device, "torch": torch.__version__,
         "commit": commit(), **more,
     }  # fmt: skip
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 def key(row: Row) -> tuple:
@@ -109,6 +120,7 @@ def record(path: str | Path, rows: list[Row]) -> list[Row]:
             old is not None
             and same_value(old["value"], row["value"])
             and old.get("weights") == row.get("weights")
+            and set(row) <= set(old)  # an interval is new, say
         )
         if not again:
             kept[key(row)] = row

@@ -7,6 +7,10 @@ from PIL import Image
 from srkit import evaluate, metrics, results, session
 from srkit.__main__ import main
 from srkit.data import Photos, bicubic_lr_pil
+from srkit.features import inception_features
+from srkit.fid import FewImagesWarning, Statistics, frechet_distance
+from srkit.inception import FIDInception
+from srkit.sampling import kid
 from srkit.upscale import upscale
 
 
@@ -100,3 +104,72 @@ def test_upscale_command_writes_pictures_of_the_right_size(tmp_path, capsys):
         assert made.size == (74, 106)
     assert main(["upscale", str(tmp_path / "none.png"), str(target)]) == 2
     assert "none.png" in capsys.readouterr().err
+
+
+# --- With an Inception ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def network():
+    """An untrained Inception up to 64 features: what is tested is the bookkeeping."""
+    return FIDInception(64).eval().requires_grad_(False)
+
+
+@pytest.mark.filterwarnings("ignore::srkit.fid.FewImagesWarning")
+def test_fid_kid_and_intervals_are_those_of_the_features(network):
+    some = photos(10, 48)
+    rows = evaluate.measure(["nearest", "bicubic"], some, 2, [network], "smoke")
+    sets = {"hr": [], "nearest": [], "bicubic": []}
+    for number in range(10):
+        hr = Image.fromarray(some[number])
+        sets["hr"].append(hr)
+        for method in ("nearest", "bicubic"):
+            sets[method].append(upscale(bicubic_lr_pil(hr, 2), method, 2))
+    x = {method: inception_features(iter(own), network) for method, own in sets.items()}
+    for method in sets:
+        expected = frechet_distance(Statistics.of(x[method]), Statistics.of(x["hr"]))
+        assert results.value(rows, method=method, metric="FID-64") == pytest.approx(
+            expected, rel=1e-5
+        )
+        expected = kid(x[method], x["hr"], paired=True)
+        found = results.value(rows, method=method, metric="KID-64")
+        assert found == pytest.approx(expected, rel=1e-5, abs=1e-12)
+    (row,) = results.select(rows, method="nearest", metric="FID-64")
+    (base,) = results.select(rows, method="bicubic", metric="FID-64")
+    assert row["interval"][0] < row["value"] < row["interval"][1]
+    assert row["ratio_interval"][0] < row["value"] / base["value"] < row["ratio_interval"][1]
+    assert base["ratio_interval"] == [1, 1]
+    header, body = evaluate.table(rows, ["nearest"], "noise", 2, "smoke")
+    line = dict(zip(header, body[0], strict=True))
+    assert line["FID-64"].endswith("]") and "KID-64" in line and "UNTRAINED" in row["protocol"]
+
+
+def test_a_handful_of_photographs_gets_no_interval_and_one_no_fid(network):
+    with pytest.warns(FewImagesWarning):
+        rows = evaluate.measure(["bicubic"], photos(3, 48), 2, [network], "smoke")
+    (row,) = results.select(rows, method="bicubic", metric="FID-64")
+    assert "interval" not in row
+    rows = evaluate.measure(["bicubic"], photos(1, 48), 2, [network], "smoke")
+    assert not results.select(rows, metric="FID-64")
+
+
+def test_sensitivity_varies_protocol_layer_n_and_side():
+    network = FIDInception(192, collect=(64, 192)).eval().requires_grad_(False)
+    some = photos(4, 64)
+    rows = evaluate.sensitivity(some, network, ["bicubic"], sides=(64, 32), sizes=(2, 4))
+    assert len(rows) == 2 * 3 * 2 * 2 * 2  # methods with hr, protocols, layers, sizes, sides
+    assert {row["dataset"] for row in rows} == {"noise, short side 64", "noise, short side 32"}
+    order = np.random.default_rng(0).permutation(4)[:2]
+    hrs = [Image.fromarray(some[int(i)]) for i in order]
+    srs = [upscale(bicubic_lr_pil(hr, 2), "bicubic", 2) for hr in hrs]
+    alone = FIDInception(64).eval()
+    alone.load_state_dict(network.state_dict(), strict=False)
+    x, y = (Statistics.of(inception_features(iter(s), alone, "tf")) for s in (srs, hrs))
+    with pytest.warns(FewImagesWarning):
+        expected = frechet_distance(x, y)
+    chosen = results.select(rows, method="bicubic", metric="FID-64", n=2)
+    (row,) = [r for r in chosen if "protocol tf" in r["protocol"] and r["dataset"].endswith("64")]
+    assert row["value"] == pytest.approx(expected, rel=1e-4)  # batches of other sizes
+    assert all(r["value"] == 0 for r in results.select(rows, method="hr"))
+    with pytest.raises(ValueError, match="5 photographs wanted, there are 4"):
+        evaluate.sensitivity(some, network, sizes=(5,), sides=(64,))
