@@ -55,13 +55,44 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--split", default="all", help="train, val or all")
     evaluate.add_argument("--scale", type=int, default=2)
     evaluate.add_argument("--methods", nargs="+", help="default: all that there are at this scale")
+    evaluate.add_argument("--sensitivity", action="store_true",
+                          help="FID by protocol, layer, N and resolution instead")  # fmt: skip
     evaluate.add_argument("--record", type=Path, metavar="FILE", help="add the rows to this file")
     evaluate.add_argument("--device", default="auto", help="auto, cpu or cuda")
     evaluate.set_defaults(run=run_evaluate)
 
+    fid = commands.add_parser("fid", help="the FID between two sets of photographs")
+    fid.add_argument("a", metavar="A", help="folder of photographs, or saved statistics (.npz)")
+    fid.add_argument("b", metavar="B", nargs="?", help="the same; may be left out with --save")
+    fid.add_argument("--protocol", help="pytorch, tf or clean; default: the files', or pytorch")
+    fid.add_argument("--layer", type=int, help="2048, 768, 192 or 64; default: the files', or 2048")
+    fid.add_argument("--weights", help="Inception file or its folder; default: $SRKIT_INCEPTION,"
+                     " torch's cache, or a download (91 MB)")  # fmt: skip
+    fid.add_argument("--save", type=Path, metavar="FILE", help="keep A's statistics as .npz")
+    fid.add_argument("--kid", action="store_true", help="add the Kernel Inception Distance")
+    fid.add_argument("--bootstrap", type=int, metavar="ROUNDS", help="add a 95%% interval")
+    fid.add_argument("--paired", action="store_true",
+                     help="A and B are the same photographs, in the order of names")  # fmt: skip
+    fid.add_argument("--batch", type=int, default=32, help="photographs at once")
+    fid.add_argument("--json", action="store_true", help="one JSON object instead of text")
+    fid.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    fid.set_defaults(run=run_fid)
+
+    bench = commands.add_parser("bench", help="measure speed against other programs")
+    bench.add_argument("what", choices=["fid", "train"])
+    bench.add_argument("--weights", help="Inception file; default: untrained, which takes as long")
+    bench.add_argument("--data", default="embedded", help="the photographs to time on")
+    bench.add_argument("--quick", action="store_true", help="toy sizes, to see that it runs")
+    bench.add_argument("--batch", type=int, help="of bench train; default: 32 on a GPU, else 1")
+    bench.add_argument("--rounds", type=int, default=5, help="alternated repetitions")
+    bench.add_argument("--record", type=Path, metavar="FILE", help="add the rows to this file")
+    bench.add_argument("--device", default="cpu", help="auto, cpu or cuda")
+    bench.set_defaults(run=run_bench)
+
     train = commands.add_parser("train", help="train a model by a recipe; resumes by itself")
-    train.add_argument("--model", default="sr-ugan", help="srresnet, srgan or sr-ugan")
-    train.add_argument("--scale", type=int, default=2, help="2 or 4")
+    train.add_argument("--recipe", "--model", dest="recipe", default="sr-ugan",
+                       help="srresnet, srgan, sr-ugan, modern, ...")  # fmt: skip
+    train.add_argument("--scale", type=int, help="2 or 4; default: the recipe's")
     train.add_argument("--preset", default="demo", help="smoke, demo, laptop, gpu or paper")
     _photo_options(train)
     train.add_argument("--held-out", help="folder of photographs to watch (default: the val split)")
@@ -71,16 +102,26 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, help="default: runs/PRESET/train-MODEL-xSCALE")
     train.add_argument("--device", default="auto", help="auto, cpu or cuda")
     train.add_argument("--workers", type=int, default=0, help="data loading processes")
+    train.add_argument("--tensorboard", action="store_true", help="log for TensorBoard too")
     train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
                        help="change a field of the recipe, such as batch=16")  # fmt: skip
     train.set_defaults(run=run_train)
+
+    pack = commands.add_parser("pack", help="decode photographs once, for fast training")
+    _photo_options(pack)
+    pack.add_argument("--out", type=Path, required=True, help="train with --data packed:OUT")
+    pack.add_argument("--split", nargs="+", default=["train", "val"], choices=["train", "val"])
+    pack.add_argument("--short-side", type=int, metavar="PIXELS",
+                      help="resize the train split so, as a recipe's short_side does")  # fmt: skip
+    pack.add_argument("--per-class", type=int, help="of the train split, only so many a class")
+    pack.set_defaults(run=run_pack)
     return top
 
 
 def _photo_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data", default="embedded",
-        help="embedded, a photo folder, imagenette[:FOLDER] or imagenet:FOLDER",
+        help="embedded, a photo folder, imagenette[:FOLDER], imagenet:FOLDER or packed:FOLDER",
     )  # fmt: skip
 
 
@@ -115,7 +156,7 @@ def run_upscale(options: argparse.Namespace) -> int:
     from PIL import Image
 
     from srkit.data import photo_files, read_photo
-    from srkit.train import pick_device
+    from srkit.updates import pick_device
     from srkit.upscale import upscale
 
     device = str(pick_device(options.device))
@@ -137,19 +178,64 @@ def run_evaluate(options: argparse.Namespace) -> int:
     """`srkit evaluate`: print the table, and keep its rows where told to."""
     from srkit import results
     from srkit.data import open_photos
-    from srkit.evaluate import available_methods, measure, table
+    from srkit.evaluate import available_methods, measure, sensitivity, table
     from srkit.session import available_inception
-    from srkit.train import pick_device
+    from srkit.updates import pick_device
 
     device = str(pick_device(options.device))
     photos = open_photos(options.data, options.split)
     photos.name = options.name or photos.name
     methods = options.methods or available_methods(options.scale)
-    networks, note = available_inception(device)
+    networks, note = available_inception(device, every_layer=options.sensitivity)
     print(f"{photos.name}: {len(photos)} photographs, {options.scale}x, on {device}\n{note}")
-    rows = measure(methods, photos, options.scale, networks, "evaluate", device=device)
-    header, body = table(rows, methods, photos.name, options.scale, "evaluate")
-    print(results.markdown(header, body), end="")
+    if options.sensitivity:
+        if not networks:
+            raise ValueError(note)
+        rows = sensitivity(photos, networks[0], device=device)
+    else:
+        rows = measure(methods, photos, options.scale, networks, "evaluate", device=device)
+        header, body = table(rows, methods, photos.name, options.scale, "evaluate")
+        print(results.markdown(header, body), end="")
+    if options.record:
+        results.record(options.record, rows)
+        print(f"{len(rows)} rows recorded in {options.record}")
+    return 0
+
+
+def run_fid(options: argparse.Namespace) -> int:
+    """`srkit fid`: the value with all that it depends on, as text or as one JSON object."""
+    import json
+    import warnings
+
+    from srkit.compare import compare
+
+    if options.b is None and options.save is None:
+        raise ValueError("fid compares A with B; only with --save is A alone enough")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = compare(
+            options.a, options.b, options.protocol, options.layer, options.weights, options.save,
+            options.kid, options.bootstrap, options.paired, options.batch, options.device,
+        )  # fmt: skip
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        print(f"srkit: warning: {message}", file=sys.stderr)
+    print(json.dumps(found.as_dict()) if options.json else found)
+    return 0
+
+
+def run_bench(options: argparse.Namespace) -> int:
+    """`srkit bench`: a table of ratios, and its rows where told to."""
+    from srkit import results
+    from srkit.bench import bench_fid, summary
+    from srkit.bench_train import bench_train
+
+    if options.what == "fid":
+        rows = bench_fid(
+            options.data, options.weights, options.rounds, options.quick, options.device
+        )
+    else:
+        rows = bench_train(options.batch, options.rounds, options.quick, options.device)
+    print(summary(rows), end="")
     if options.record:
         results.record(options.record, rows)
         print(f"{len(rows)} rows recorded in {options.record}")
@@ -158,7 +244,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 def run_train(options: argparse.Namespace) -> int:
     """`srkit train`: write runs/.../generator.safetensors and print where it is."""
-    from srkit import paths
+    from srkit import parallel, paths
     from srkit.data import open_photos
     from srkit.recipes import recipe
     from srkit.results import commit
@@ -167,23 +253,51 @@ def run_train(options: argparse.Namespace) -> int:
     changes = dict(parse_setting(text) for text in options.set)
     if options.start_from:
         changes["start_from"] = options.start_from
-    plan = recipe(options.model, options.preset, options.scale, **changes)
+    plan = recipe(options.recipe, options.preset, options.scale, **changes)
     photos = open_photos(options.data, "train", plan.per_class, plan.short_side)
     held_out = open_photos(options.held_out or options.data, "all" if options.held_out else "val")
     if options.skip_small:
         photos = photos.without_small(plan.crop)
-    name = f"train-{plan.model}-x{plan.scale}"
-    out = options.out or paths.runs(options.preset) / name
-    print(f"{plan}\n{len(photos)} photographs of {len(photos.classes)} classes; writing to {out}")
+    out = options.out or paths.runs(options.preset) / plan.folder
+    first = parallel.first()
+    if first:
+        print(f"{plan}\n{len(photos)} photographs of {len(photos.classes)} classes; into {out}")
     facts = {"preset": options.preset, "commit": commit()}
     try:
         path = train(
-            plan, photos, held_out, out, options.content, options.device, options.workers, facts
-        )
+            plan, photos, held_out, out, options.content, options.device, options.workers, facts,
+            tensorboard=options.tensorboard,
+        )  # fmt: skip
     except TrainingError as error:
         print(f"srkit train: {error}", file=sys.stderr)
         return 1
-    print(f"wrote {path}")
+    finally:
+        parallel.leave()
+    if first:
+        print(f"wrote {path}")
+    return 0
+
+
+def run_pack(options: argparse.Namespace) -> int:
+    """`srkit pack`: a packed set a split, in OUT/train and OUT/val, where `packed:OUT` looks."""
+    import time
+
+    from srkit.data import open_photos
+    from srkit.packed import PIXELS, is_packed, pack
+
+    changes = {"per_class": options.per_class, "short_side": options.short_side}
+    if "train" not in options.split and any(changes.values()):
+        raise ValueError("--short-side and --per-class are for the train split; val is kept whole")
+    sets = {s: open_photos(options.data, s, **changes if s == "train" else {})
+            for s in dict.fromkeys(options.split)}  # fmt: skip
+    there = {split: is_packed(photos, options.out / split) for split, photos in sets.items()}
+    for split, photos in sets.items():
+        began, folder = time.perf_counter(), options.out / split
+        pack(photos, folder, progress=True)
+        size, seconds = (folder / PIXELS).stat().st_size, time.perf_counter() - began
+        took = "packed already" if there[split] else f"{seconds:.1f} s"
+        print(f"{folder}: {len(photos)} photographs, {size:,} bytes, {took}")
+    print(f"train on them with --data packed:{options.out}")
     return 0
 
 
@@ -192,7 +306,7 @@ def parse_setting(text: str) -> tuple[str, object]:
     from srkit.recipes import Recipe
 
     name, sign, after = text.partition("=")
-    own = ("model", "scale", "weights")  # two have options; the third is no plain value
+    own = ("name", "model", "scale", "weights")  # options choose these; weights are no plain value
     known = {key: value for key, value in vars(Recipe()).items() if key not in own}
     if not sign or name not in known:
         raise ValueError(f"--set {text}: expected FIELD=VALUE with one of {', '.join(known)}")

@@ -4,9 +4,10 @@ LR is antialiased bicubic downsampling of HR. LR tensors are in [0, 1], HR tenso
 report's Norm).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import skimage
@@ -14,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
+
+from srkit.packed import DataError, PackedItems, choose, identity
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
@@ -33,12 +36,7 @@ EMBEDDED: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 
-
 NAMED = ("embedded", "imagenette")  # what `open_photos` knows by name alone
-
-
-class DataError(ValueError):
-    """Photographs that are absent, too few or too small; the message says which and what to do."""
 
 
 # --- Images, tensors and the two ways down -------------------------------------------------------
@@ -76,11 +74,33 @@ def bicubic_lr(hr: Tensor, scale: int) -> Tensor:
     Shape: (B, 3, scale*h, scale*w) in [0, 1] -> (B, 3, h, w) in [0, 1].
     Raises ValueError where a side is no multiple of `scale`.
     """
+    lr = F.interpolate(hr, lr_size(hr, scale), mode="bicubic", antialias=True)
+    return lr.clamp(0, 1).mul(255).round().div(255)
+
+
+def lanczos_lr(hr: Tensor, scale: int) -> Tensor:
+    """As `bicubic_lr`, by PIL's Lanczos (a = 3), which rounds to 8 bits after either pass: the LR
+    of the author's later code. In float64, which autocast and TF32 leave alone (MPS has none)."""
+    lr = hr if hr.device.type == "mps" else hr.double()
+    down, across = (lanczos_weights(side * scale, scale).to(lr) for side in lr_size(hr, scale))
+    lr = (lr @ across.T).clamp(0, 1).mul(255).round().div(255)  # (B, 3, scale*h, w)
+    return (down @ lr).float().clamp(0, 1).mul(255).round().div(255)
+
+
+def lanczos_weights(side: int, scale: int) -> Tensor:
+    """Each LR pixel's weights, cut off at the edges and normalised: (side / scale, side)."""
+    centre = (torch.arange(side // scale, dtype=torch.float64) + 0.5) * scale
+    x = (torch.arange(side) + 0.5 - centre[:, None]) / scale
+    weights = torch.sinc(x) * torch.sinc(x / 3) * (x.abs() < 3)
+    return weights / weights.sum(1, keepdim=True)
+
+
+def lr_size(hr: Tensor, scale: int) -> tuple[int, int]:
+    """Height and width of LR. Raises ValueError where a side of HR is no multiple of `scale`."""
     height, width = hr.shape[-2:]
     if height % scale or width % scale:
         raise ValueError(f"an HR of {height}x{width} has no exact LR at {scale}x; crop it first")
-    lr = F.interpolate(hr, (height // scale, width // scale), mode="bicubic", antialias=True)
-    return lr.clamp(0, 1).mul(255).round().div(255)
+    return height // scale, width // scale
 
 
 def bicubic_lr_pil(hr: Image.Image, scale: int) -> Image.Image:
@@ -125,20 +145,42 @@ class Photos:
     def __len__(self) -> int:
         return len(self.items)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_cache": {}, "_cached_bytes": 0}  # loader processes fill their own
+
     def __getitem__(self, index: int) -> np.ndarray:
         if index in self._cache:
             return self._cache[index]
-        item = self.items[index]
-        photo = read_photo(item, self.short_side) if isinstance(item, Path) else item
+        photo = self.read(index)
         if self._cached_bytes + photo.nbytes <= self.cache_bytes:
             self._cache[index] = photo
             self._cached_bytes += photo.nbytes
         return photo
 
+    def read(self, index: int) -> np.ndarray:
+        """Photograph `index`, decoded anew where it is a file."""
+        item = self.items[index]
+        return read_photo(item, self.short_side) if isinstance(item, Path) else item
+
+    def identity(self) -> Iterator[str]:
+        """A text for each photograph that tells it from others (see `srkit.packed.identity`)."""
+        return identity(self.items)
+
     def subset(self, numbers: Sequence[int]) -> "Photos":
         """The photographs of these numbers, in this order, with the same classes."""
-        items, labels = [self.items[i] for i in numbers], [self.labels[i] for i in numbers]
+        items, labels = choose(self.items, numbers), [self.labels[i] for i in numbers]
         return replace(self, items=items, labels=labels, _cache={}, _cached_bytes=0)
+
+    def first(self, per_class: int | None) -> "Photos":
+        """The first `per_class` photographs of each class; all of them for None."""
+        if per_class is None:
+            return self
+        kept, seen = [], dict.fromkeys(self.labels, 0)
+        for number, label in enumerate(self.labels):
+            seen[label] += 1
+            if seen[label] <= per_class:
+                kept.append(number)
+        return self.subset(kept)
 
     def spread(self, count: int | None) -> "Photos":
         """`count` photographs evenly spaced through the set; all of them for None."""
@@ -251,18 +293,9 @@ def photo_folder(
     if not files:
         raise DataError(f"{root} has too few photographs for a split {split!r} of its own")
     names = [f.relative_to(folder).parts[0] if f.parent != folder else "" for f in files]
-    if per_class is not None:
-        kept, seen = [], dict.fromkeys(names, 0)
-        for file, name in zip(files, names, strict=True):
-            seen[name] += 1
-            if seen[name] <= per_class:
-                kept.append((file, name))
-        files, names = [f for f, _ in kept], [n for _, n in kept]
-    classes = sorted(set(names))
-    number = {name: i for i, name in enumerate(classes)}
-    labels = [number[name] for name in names]
+    classes, labels = np.unique(names, return_inverse=True)
     name = root.resolve().name if split == "all" else f"{root.resolve().name}-{split}"
-    return Photos(name, files, labels, classes, short_side)
+    return Photos(name, files, labels.tolist(), classes.tolist(), short_side).first(per_class)
 
 
 def photo_files(folder: Path) -> list[Path]:
@@ -278,16 +311,32 @@ def from_torchvision(
 ) -> Photos:
     """Any of torchvision's datasets that lists its files (ImageNet, Imagenette, ImageFolder)."""
     samples = getattr(dataset, "samples", None) or dataset._samples
-    kept, seen = [], dict[int, int]()
-    for path, label in samples:
-        seen[label] = seen.get(label, 0) + 1
-        if per_class is None or seen[label] <= per_class:
-            kept.append((Path(path), int(label)))
     classes = [c if isinstance(c, str) else c[0] for c in dataset.classes]
     split = getattr(dataset, "split", None) or getattr(dataset, "_split", "all")
     name = f"{type(dataset).__name__.lower()}-{split}"
-    paths_, labels = [p for p, _ in kept], [label for _, label in kept]
-    return Photos(name, paths_, labels, classes, short_side)
+    files, labels = [Path(file) for file, _ in samples], [int(label) for _, label in samples]
+    return Photos(name, files, labels, classes, short_side).first(per_class)
+
+
+def open_packed(
+    folder: str | Path, split: str, per_class: int | None = None, short_side: int | None = None
+) -> Photos:
+    """What `python -m srkit pack` made, memory-mapped; the split "all" is "val", as torchvision's.
+
+    A `short_side` of None takes the photographs as they were packed.
+    Raises DataError where there are none, or they were packed with another short side.
+    """
+    if split not in ("train", "val", "all"):
+        raise ValueError(f"unknown split {split!r}; accepted: train, val, all")
+    items = PackedItems(Path(folder) / ("train" if split == "train" else "val"))
+    side = int(items.about["short_side"]) or None
+    if short_side not in (None, side):
+        raise DataError(
+            f"{items.folder} was packed with a short side of {side}, not {short_side};"
+            f" pack again, into another folder, with --short-side {short_side}"
+        )
+    name, labels, classes = (items.about[key].tolist() for key in ("name", "labels", "classes"))
+    return Photos(name, items, labels, classes, side, cache_bytes=0).first(per_class)
 
 
 def open_photos(
@@ -300,9 +349,12 @@ def open_photos(
 
     "embedded"; "imagenette" or "imagenette:FOLDER" (torchvision downloads it into the folder,
     1.6 GB, where it is absent); "imagenet:FOLDER" (torchvision's ImageNet over the official
-    archives); or any folder of photographs. Raises DataError where there is nothing to open.
+    archives); "packed:FOLDER" (`open_packed`); or any folder of photographs.
+    Raises DataError where there is nothing to open.
     """
     kind, _, folder = str(data).partition(":")
+    if kind == "packed" and folder:
+        return open_packed(folder, split, per_class, short_side)
     if kind == "embedded":
         return embedded("val" if split == "all" else split)
     if kind == "imagenette" or (kind == "imagenet" and folder):
@@ -313,9 +365,8 @@ def open_photos(
             if kind == "imagenet":
                 dataset = torchvision.datasets.ImageNet(target, part)
             else:
-                dataset = torchvision.datasets.Imagenette(
-                    target, part, download=not target.is_dir()
-                )
+                absent = not target.is_dir()
+                dataset = torchvision.datasets.Imagenette(target, part, download=absent)
         except (RuntimeError, OSError) as error:
             raise DataError(f"no {kind} in {target}: {' '.join(str(error).split())}") from error
         return from_torchvision(dataset, per_class, short_side)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from torch import Tensor, nn
 
-from srkit import models
+from srkit import discriminators, models
 from srkit.figures import panel
 
 # What is drawn as one box; everything inside it is summed up in its label.
@@ -25,7 +25,7 @@ UNITS: dict[type[nn.Module], tuple[str, str]] = {
     models.DenseBlock: ("dense block", "#e9b87a"),
     models.UNetBlock: ("U-Net residual block", "#9fb8d8"),
     models.UpBlock: ("up: conv, attention, shuffle", "#c9a6d6"),
-    models.DownBlock: ("residual block, pool", "#93c4c4"),
+    discriminators.DownBlock: ("residual block, pool", "#93c4c4"),
     models.Attention: ("attention", "#f0d264"),
     nn.Conv2d: ("convolution", "#d9d9d9"),
     nn.PixelShuffle: ("pixel shuffle", "#c9a6d6"),
@@ -165,7 +165,7 @@ def architecture(generator: nn.Module, discriminator: nn.Module, name: str) -> F
     figure, (above, below) = plt.subplots(
         2, 1, figsize=(12, 7.4), layout="constrained", height_ratios=(1.1, 1)
     )
-    crop = 96 if isinstance(discriminator, models.SRGANDiscriminator) else 256
+    crop = 96 if isinstance(discriminator, discriminators.SRGANDiscriminator) else 256
     parts = [(above, generator, "generator", 64), (below, discriminator, "discriminator", crop)]
     legend: dict[str, str] = {}
     for axes, network, role, size in parts:

@@ -218,7 +218,16 @@ def training_curves(logs: Mapping[str, Sequence[dict]], baseline: float | None =
 
     `logs` map a model's name to the rows of its log.jsonl; `baseline` is bicubic's PSNR.
     """
-    figure, (terms, opinion, quality) = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    figure, panels = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
+    draw_curves(panels, logs, baseline)
+    return figure
+
+
+def draw_curves(
+    panels: Sequence[Axes], logs: Mapping[str, Sequence[dict]], baseline: float | None = None
+) -> None:
+    """`training_curves` into three panels of another figure."""
+    terms, opinion, quality = panels
     styles = {"mse": "-", "content": "--", "adversarial": ":", "class": "-."}
     for model, rows in logs.items():
         for name, style in styles.items():
@@ -247,7 +256,6 @@ def training_curves(logs: Mapping[str, Sequence[dict]], baseline: float | None =
             axes.legend(fontsize=7)
         else:
             axes.text(0.5, 0.5, "no discriminator", ha="center", transform=axes.transAxes)
-    return figure
 
 
 def read_samples(folder: str | Path) -> dict[str, Image.Image]:

@@ -3,8 +3,13 @@
 The report sums the discriminator's losses over the batch (equations 3, 6, 7); `reduction="sum"`
 does that to the letter. The default takes the mean, so that the weights of equation 5 mean the
 same at every batch size.
+
+A discriminator may judge a picture as a whole, logits (B,), or by its pixels, (B, 1, H, W). The
+mean is over all of them; with "sum", a picture counts as the mean over its pixels, and the
+pictures of the batch are added up. So a picture weighs the same however many logits it has.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -72,11 +77,16 @@ def adversarial_loss(validity_sr: Tensor, reduction: str = "mean") -> Tensor:
 
     Computed on logits as softplus(-x) = -log sigmoid(x), which neither overflows nor saturates.
 
-    Shape: validity logits (B,) -> ().
+    Shape: validity logits (B,) or (B, ...) -> ().
     """
-    return F.binary_cross_entropy_with_logits(
-        validity_sr, torch.ones_like(validity_sr), reduction=reduction
-    )
+    return _cross_entropy(validity_sr, 1.0, reduction)
+
+
+def _cross_entropy(validity: Tensor, target: float, reduction: str) -> Tensor:
+    """Binary cross-entropy of logits with one target for all of them."""
+    targets = torch.full_like(validity, target)
+    loss = F.binary_cross_entropy_with_logits(validity, targets, reduction=reduction)
+    return loss / math.prod(validity.shape[1:]) if reduction == "sum" else loss
 
 
 def validity_loss(validity: Tensor, real: bool, reduction: str = "mean") -> Tensor:
@@ -86,14 +96,16 @@ def validity_loss(validity: Tensor, real: bool, reduction: str = "mean") -> Tens
     not teach the discriminator anything about them; this is the whole binary cross-entropy that
     its text describes, -sum [Y log D + (1 - Y) log(1 - D)].
 
-    Shape: validity logits (B,) -> ().
+    Shape: validity logits (B,) or (B, ...) -> ().
     """
-    target = torch.full_like(validity, float(real))
-    return F.binary_cross_entropy_with_logits(validity, target, reduction=reduction)
+    return _cross_entropy(validity, float(real), reduction)
 
 
 def class_loss(class_logits: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
     """Categorical cross-entropy of the discriminator's class output, Eq. (7).
+
+    On a photograph it trains the discriminator (the term "class"). On a prediction it would train
+    the generator (the term "classes"), as in the author's later code and not in the report.
 
     Shape: (B, classes) logits, (B,) integer labels -> ().
     """
@@ -102,11 +114,13 @@ def class_loss(class_logits: Tensor, labels: Tensor, reduction: str = "mean") ->
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of the generator's three terms. The defaults are the report's Eq. (5)."""
+    """The weights of the generator's terms. The defaults are the report's Eq. (5)."""
 
     mse: float = 1.0
     content: float = 1.0
     adversarial: float = 1e-3
+    # Class loss on the generator's prediction; 1e-3 in the author's later code, not in the report.
+    classes: float = 0.0
 
 
 def weighted_sum(terms: Mapping[str, Tensor], weights: Weights) -> Tensor:
@@ -141,7 +155,8 @@ def discriminator_loss(
     Without class logits this is SRGAN's: the validity loss alone. Class loss is taken on real
     photographs only, since that is where the labels are sure.
 
-    Shape: validity logits (B,), class logits (B, classes), labels (B,) -> named scalars.
+    Shape: validity logits (B,) or (B, ...), class logits (B, classes), labels (B,) -> named
+    scalars.
     Raises ValueError where only one of class logits and labels is given.
     """
     if (class_logits_hr is None) != (labels is None):

@@ -1,8 +1,7 @@
-"""The networks: SRGAN (the report's Figure 1) and SR-UGAN (its Figure 2).
+"""The generators: SRGAN's (the report's Figure 1, top) and SR-UGAN's (its Figure 2, left).
 
 Every generator takes a low-resolution batch, (B, 3, H, W) in [0, 1], of any H and W, and returns
-(B, 3, scale * H, scale * W), trained towards the range [-1, 1]. Every discriminator takes a batch
-in [-1, 1] of any size and returns logits: no sigmoid and no softmax inside, the losses apply them.
+(B, 3, scale * H, scale * W), trained towards the range [-1, 1].
 """
 
 import torch
@@ -66,39 +65,6 @@ class SRGANGenerator(nn.Module):
         x = x + self.merge(self.blocks(x))  # (B, width, H, W), the long skip
         x = self.upsample(x)  # (B, width, scale*H, scale*W)
         return self.tail(x)  # (B, 3, scale*H, scale*W)
-
-
-class SRGANDiscriminator(nn.Module):
-    """SRGAN's discriminator (Figure 1, bottom): eight convolutions, then two dense layers.
-
-    Average pooling to 6x6 before the dense layers makes it size-free; at SRGAN's own 96x96 crops
-    that pooling changes nothing. 23.6 M parameters.
-
-    Shape: (B, 3, H, W) in [-1, 1] -> validity logits (B,).
-    """
-
-    def __init__(self, width: int = 64):
-        super().__init__()
-        layers: list[nn.Module] = [conv(3, width), nn.LeakyReLU(0.2)]
-        plan = [(1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2)]  # (width multiple, stride)
-        channels = width
-        for multiple, stride in plan:
-            layers += [
-                conv(channels, multiple * width, stride=stride),
-                nn.BatchNorm2d(multiple * width),
-                nn.LeakyReLU(0.2),
-            ]
-            channels = multiple * width
-        self.features = nn.Sequential(*layers)
-        self.pool = nn.AdaptiveAvgPool2d(6)
-        self.dense = nn.Sequential(
-            nn.Linear(channels * 36, 16 * width), nn.LeakyReLU(0.2), nn.Linear(16 * width, 1)
-        )
-
-    def forward(self, image: Tensor) -> Tensor:
-        x = self.features(image)  # (B, 8*width, H/16, W/16)
-        x = self.pool(x).flatten(1)  # (B, 8*width*6*6)
-        return self.dense(x).squeeze(1)  # (B,)
 
 
 # --- SR-UGAN: the report's Figure 2 --------------------------------------------------------------
@@ -253,48 +219,6 @@ class SRUGANGenerator(nn.Module):
         x = self.blocks(self.wide_blocks(x))  # (B, width, H, W)
         x = self.upsample(x)  # (B, width, scale*H, scale*W)
         return torch.tanh(self.tail(x))  # (B, 3, scale*H, scale*W)
-
-
-class DownBlock(nn.Module):
-    """Two 3x3 convolutions with LeakyReLU plus a 1x1 shortcut, then 2x2 average pooling."""
-
-    def __init__(self, channels_in: int, channels_out: int):
-        super().__init__()
-        self.body = nn.Sequential(
-            conv(channels_in, channels_out), nn.LeakyReLU(0.2),
-            conv(channels_out, channels_out), nn.LeakyReLU(0.2),
-        )  # fmt: skip
-        self.shortcut = conv(channels_in, channels_out, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(self.shortcut(x) + self.body(x), 2, ceil_mode=True)
-
-
-class SRUGANDiscriminator(nn.Module):
-    """SR-UGAN's discriminator (Figure 2, right): real or fake, and which class (section 4.2).
-
-    Six residual stages, each at half the size of the one before, global average pooling, a dense
-    layer, then a validity head and a class head (Odena et al., 2016). 16.8 M parameters at
-    1,000 classes.
-
-    Shape: (B, 3, H, W) in [-1, 1] -> validity logits (B,) and class logits (B, classes).
-    """
-
-    def __init__(self, classes: int = 1000, width: int = 64):
-        super().__init__()
-        widths = [width * n for n in (1, 1, 2, 4, 8, 8)]
-        self.stem = nn.Sequential(conv(3, width), nn.LeakyReLU(0.2))
-        pairs = zip([width, *widths[:-1]], widths, strict=True)
-        self.stages = nn.Sequential(*[DownBlock(before, after) for before, after in pairs])
-        self.last = nn.Sequential(conv(widths[-1], 16 * width), nn.LeakyReLU(0.2))
-        self.dense = nn.Sequential(nn.Linear(16 * width, 16 * width), nn.LeakyReLU(0.2))
-        self.validity = nn.Linear(16 * width, 1)
-        self.classifier = nn.Linear(16 * width, classes)
-
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.last(self.stages(self.stem(image)))  # (B, 16*width, H/64, W/64)
-        x = self.dense(x.mean((2, 3)))  # (B, 16*width)
-        return self.validity(x).squeeze(1), self.classifier(x)  # (B,), (B, classes)
 
 
 @torch.no_grad()

@@ -108,16 +108,24 @@ def run_notebook(source: Path, folder: Path, parameters: Mapping[str, Any], pres
     papermill_engines.register("srkit", SpokenEngine)
     os.environ.pop("MPLBACKEND", None)  # the kernel's own inline backend makes the pictures
     failure = None
-    try:
-        papermill.execute_notebook(
-            str(source), str(target), dict(parameters), engine_name="srkit", kernel_name="python3",
-            progress_bar=False, execution_timeout=CELL_TIMEOUT[preset], cwd=str(paths.root()),
-            log_output=False,
-        )  # fmt: skip
-    except PapermillExecutionError as error:
-        failure = f"{source.name}, cell In [{error.exec_count}]: {error.ename}: {error.evalue}"
-    except Exception as error:  # a kernel that died, a cell that ran out of time
-        failure = f"{source.name}: {type(error).__name__}: {error}"
+    for last in (False, True):
+        try:
+            papermill.execute_notebook(
+                str(source), str(target), dict(parameters), engine_name="srkit",
+                kernel_name="python3", progress_bar=False, cwd=str(paths.root()),
+                execution_timeout=CELL_TIMEOUT[preset], log_output=False,
+            )  # fmt: skip
+        except PapermillExecutionError as error:
+            failure = f"{source.name}, cell In [{error.exec_count}]: {error.ename}: {error.evalue}"
+        except TimeoutError as error:
+            # Now and then Jupyter loses the message that a cell with a widget has ended.
+            if not last:
+                print("  a cell did not end in time; the notebook is run once more", flush=True)
+                continue
+            failure = f"{source.name}: {type(error).__name__}: {error}"
+        except Exception as error:  # a kernel that died
+            failure = f"{source.name}: {type(error).__name__}: {error}"
+        break
     if target.is_file():
         page, _ = HTMLExporter().from_notebook_node(nbformat.read(target, as_version=4))
         target.with_suffix(".html").write_text(page, encoding="utf-8")
@@ -139,7 +147,7 @@ def report(
     """
     check_preset(preset)
     open_photos(data, "val").without_small(SMALLEST)
-    data = data if ":" in data or data in NAMED else str(Path(data).resolve())
+    data = absolute(data)
     files = notebook_files(only)
     shares = distribute(files, {"preset": preset, "data": data, **(parameters or {})})
     folder = paths.runs(preset)
@@ -151,6 +159,14 @@ def report(
         done.append(run_notebook(file, folder, shares[file], preset))
         print(f"  done in {time.perf_counter() - began:.0f} s", flush=True)
     return done
+
+
+def absolute(data: str) -> str:
+    """The same photographs by a name that holds in every folder: notebooks run in the clone's."""
+    kind, _, folder = data.partition(":")
+    if folder and kind in ("imagenette", "imagenet", "packed"):
+        return f"{kind}:{Path(folder).resolve()}"
+    return data if data in NAMED or ":" in data else str(Path(data).resolve())
 
 
 def summary(preset: str = "demo", data: str = "embedded") -> str:

@@ -14,10 +14,18 @@ from matplotlib.figure import Figure
 
 from srkit import figures, paths, results
 from srkit.data import Photos, open_photos
-from srkit.inception import HOW_TO_GET, FIDInception, find_inception, load_inception
+from srkit.inception import (
+    HOW_TO_GET,
+    LAYERS,
+    FIDInception,
+    fetch_inception,
+    find_inception,
+    load_inception,
+)
 from srkit.recipes import Recipe, check_preset
-from srkit.train import pick_device, run_key, start, train
-from srkit.weights import WeightsError, load_generator, trained_path
+from srkit.train import run_key, train
+from srkit.updates import content_loss, pick_device
+from srkit.weights import WeightsError, load_generator
 
 # How many held-out photographs a preset measures; None is all of them.
 MEASURED = {"smoke": 3, "demo": None, "laptop": 100, "gpu": 1_000, "paper": None}
@@ -71,6 +79,10 @@ class Session:
         long = self.preset in ("gpu", "paper") and "SRKIT_VGG19" not in os.environ
         return "torchvision" if long and content == "auto" else content
 
+    def inception(self) -> tuple[list[FIDInception], str]:
+        """`available_inception`; the presets gpu and paper download it where it is missing."""
+        return available_inception(self.device, fetch=self.preset in ("gpu", "paper"))
+
     def train(
         self, plan: Recipe, content: str = "auto", part: str = "", **options: Any
     ) -> tuple[Path, bool]:
@@ -80,8 +92,7 @@ class Session:
         """
         content = self.vgg19(content)
         photos, held_out = self.training_photos(plan), open_photos(self.data, "val")
-        out = trained_path(plan.model, plan.scale, self.preset).parent
-        out = out.with_name(out.name + part)
+        out = paths.runs(self.preset) / (plan.folder + part)
         options["metadata"] = {"preset": self.preset, "commit": results.commit()}
         return train_or_load(plan, photos, held_out, out, content, self.device, **options)
 
@@ -139,7 +150,7 @@ def train_or_load(
     `options` are `train`'s: on_sample, workers, metadata.
     """
     out = Path(out)
-    key = run_key(start(plan, len(photos.classes), content, "cpu"), photos)
+    key = run_key(plan, content_loss(plan, content), photos)
     there, aside = finished(out), out.with_name(f"{out.name}-{key}")
     if there and there["key"] != key:
         out.rename(out.with_name(f"{out.name}-{there['key']}"))
@@ -167,18 +178,27 @@ def shown(path: Path) -> str:
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
-def available_inception(device: str = "cpu") -> tuple[list[FIDInception], str]:
+def available_inception(
+    device: str = "cpu", fetch: bool = False, every_layer: bool = False
+) -> tuple[list[FIDInception], str]:
     """The FID Inception at the deepest layer that the weights at hand allow, and a line about it.
 
-    The list is empty where there are no weights; the line then says how to get them.
+    `fetch` downloads the weights where there are none; `every_layer` collects the layers before it
+    too. The list is empty where there are no weights; the line then says how to get them.
     """
     path = find_inception()
+    if path is None and fetch:
+        try:
+            path = fetch_inception()
+        except WeightsError as error:
+            return [], f"FID: not measured; {error}"
     if path is None:
         return [], f"FID: not measured, there are no Inception weights here; {HOW_TO_GET}"
+    layers = {dims: [d for d in LAYERS if d <= dims] if every_layer else [] for dims in LAYERS}
     try:
-        network = load_inception(path, 2048)
+        network = load_inception(path, 2048, layers[2048])
     except WeightsError as error:
-        network = load_inception(path, 768)
+        network = load_inception(path, 768, layers[768])
         complaint = str(error).replace(str(path), path.name)  # tables name no machine's folders
         return [network.to(device)], f"{complaint}; so FID-768 is measured, and no 2048-d FID"
     return [network.to(device)], f"FID with {network.name}"

@@ -1,207 +1,31 @@
-"""Training: one step, one loop, checkpoints and resume (the report's sections 4.3 and 5)."""
+"""Training: the loop, what it writes, and exact resume (the report's section 5)."""
 
 import hashlib
 import json
-import os
+import signal
+import threading
 import time
-from collections.abc import Callable
-from copy import deepcopy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Subset
+from torch import Tensor
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from srkit import losses, models
-from srkit.data import Photos, bicubic_lr, denorm, to_image
-from srkit.metrics import psnr
-from srkit.pairs import Pairs, centre_crops
+from srkit import parallel, runfiles
+from srkit.data import Photos, to_image
+from srkit.diagnostics import warnings_in
+from srkit.losses import ContentLoss
+from srkit.pairs import Pairs, Steps, centre_crops, lr_and_hr
 from srkit.recipes import Recipe
-from srkit.weights import build_generator, load_generator, load_state, save_generator
-
-
-class TrainingError(RuntimeError):
-    """A run that cannot start, resume or go on; the message says why and what to do."""
-
-
-def pick_device(device: str = "auto") -> torch.device:
-    """ "auto" is the GPU where there is one, else the CPU. Raises ValueError where there is none of
-    that name."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"no CUDA device for {device!r}; use auto or cpu")
-    try:
-        return torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"unknown device {device!r}; accepted: auto, cpu, cuda") from error
-
-
-@dataclass
-class State:
-    """All that a run changes, and the fixed networks that it needs."""
-
-    recipe: Recipe
-    device: torch.device
-    generator: nn.Module
-    ema: nn.Module
-    generator_optimiser: torch.optim.Optimizer
-    content: losses.ContentLoss | None = None
-    discriminator: nn.Module | None = None
-    discriminator_optimiser: torch.optim.Optimizer | None = None
-    step: int = 0  # updates done
-    key: str = ""  # of `run_key`; set by `train`
-
-
-def start(recipe: Recipe, classes: int, content: str = "auto", device: str = "auto") -> State:
-    """Fresh networks and optimisers for a recipe; the weights depend on its seed alone.
-
-    `content` is the VGG19 to use (see `srkit.weights.load_vgg19`). With `recipe.start_from` the
-    generator starts from that checkpoint, as SRGAN does from SRResNet.
-    """
-    where = pick_device(device)
-    torch.manual_seed(recipe.seed)
-    generator = build_generator(recipe.settings())
-    if recipe.quick_start:
-        models.quick_start(generator)
-    if recipe.start_from:
-        model = "srresnet" if recipe.model == "srgan" else recipe.model
-        trained, _ = load_generator(recipe.start_from, model, recipe.scale)
-        try:
-            generator.load_state_dict(trained.state_dict())
-        except RuntimeError as error:
-            what = " ".join(str(error).split())
-            raise TrainingError(
-                f"{recipe.start_from} has another width or depth than this recipe: {what}"
-            ) from error
-    generator = generator.to(where).to(memory_format=torch.channels_last)
-
-    def adam(network: nn.Module) -> torch.optim.Adam:
-        return torch.optim.Adam(network.parameters(), recipe.learning_rate, betas=recipe.betas)
-
-    ema = deepcopy(generator).eval().requires_grad_(False)
-    state = State(recipe, where, generator, ema, adam(generator))
-    if recipe.weights.content:
-        state.content = losses.ContentLoss(
-            content, recipe.content_layer or None, recipe.content_scale
-        ).to(where)
-    if recipe.weights.adversarial:
-        width = recipe.discriminator_width
-        network: nn.Module = (
-            models.SRUGANDiscriminator(classes, width)
-            if recipe.model == "sr-ugan"
-            else models.SRGANDiscriminator(width)
-        )
-        state.discriminator = network.to(where).to(memory_format=torch.channels_last)
-        state.discriminator_optimiser = adam(network)
-    return state
-
-
-# --- One step ------------------------------------------------------------------------------------
-
-
-def train_step(state: State, lr: Tensor, hr: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Update discriminator and generator once each, 1:1, from one generator forward.
-
-    Shape: lr (B, 3, h, w) in [0, 1], hr (B, 3, H, W) in [-1, 1], labels (B,).
-    Returns every loss term, and D(real) and D(fake) as probabilities, detached.
-    """
-    set_learning_rate(state)
-    state.generator.train()
-    sr = state.generator(lr)  # (B, 3, H, W)
-    log: dict[str, Tensor] = {}
-    if state.discriminator is not None:
-        log |= discriminator_step(state, sr.detach(), hr, labels)
-    log |= generator_step(state, sr, hr)
-    state.step += 1
-    update_ema(state.ema, state.generator, state.step, state.recipe.ema)
-    return {name: value.detach() for name, value in log.items()}
-
-
-def judge(discriminator: nn.Module, image: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Validity logits, and class logits where the discriminator has a class head."""
-    out = discriminator(image)
-    return out if isinstance(out, tuple) else (out, None)
-
-
-def discriminator_step(state: State, sr: Tensor, hr: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """One update of the discriminator on Eq. (8); `sr` carries no graph."""
-    network, optimiser = state.discriminator, state.discriminator_optimiser
-    assert network is not None and optimiser is not None
-    network.requires_grad_(True)
-    validity_hr, class_logits = judge(network, hr)
-    validity_sr, _ = judge(network, sr)
-    if class_logits is not None and state.recipe.class_loss:
-        log = losses.discriminator_loss(validity_hr, validity_sr, class_logits, labels)
-    else:
-        log = losses.discriminator_loss(validity_hr, validity_sr)
-    optimiser.zero_grad(set_to_none=True)
-    torch.stack(list(log.values())).sum().backward()
-    optimiser.step()
-    log["d_real"] = torch.sigmoid(validity_hr).mean()
-    log["d_fake"] = torch.sigmoid(validity_sr).mean()
-    return log
-
-
-def generator_step(state: State, sr: Tensor, hr: Tensor) -> dict[str, Tensor]:
-    """One update of the generator on Eq. (4), (5) or MSE alone, with the discriminator frozen."""
-    weights = state.recipe.weights
-    log: dict[str, Tensor] = {}
-    if weights.mse:
-        log["mse"] = losses.mse_loss(sr, hr)
-    if state.content is not None:
-        log["content"] = state.content(sr, hr)
-    if state.discriminator is not None:
-        state.discriminator.requires_grad_(False)
-        log["adversarial"] = losses.adversarial_loss(judge(state.discriminator, sr)[0])
-    loss = losses.weighted_sum(log, weights)
-    state.generator_optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    state.generator_optimiser.step()
-    return log | {"generator": loss}
-
-
-def set_learning_rate(state: State) -> None:
-    """The recipe's learning rate of the coming update: a function of the step alone."""
-    for optimiser in (state.generator_optimiser, state.discriminator_optimiser):
-        for group in optimiser.param_groups if optimiser else []:
-            group["lr"] = state.recipe.learning_rate_at(state.step)
-
-
-@torch.no_grad()
-def update_ema(ema: nn.Module, model: nn.Module, step: int, decay: float) -> None:
-    """Exponential moving average of a model, BatchNorm's statistics included.
-
-    The decay grows from 2/11 towards `decay`, so that early averages forget the random start.
-    """
-    decay = min(decay, (1 + step) / (10 + step))
-    for average, value in zip(ema.state_dict().values(), model.state_dict().values(), strict=True):
-        if average.is_floating_point():
-            average.lerp_(value, 1 - decay)
-        else:
-            average.copy_(value)
-
-
-@torch.no_grad()
-def validate(generator: nn.Module, hr: Tensor, scale: int) -> tuple[float, Tensor]:
-    """Mean PSNR (Y, border `scale`) on held-out crops, and the predictions.
-
-    Shape: hr (N, 3, H, W) in [0, 1] -> dB, (N, 3, H, W) in [0, 1].
-    """
-    device = next(generator.parameters()).device
-    training = generator.training
-    generator.eval()
-    lr = bicubic_lr(hr, scale)
-    sr = torch.cat([denorm(generator(one[None].to(device))).cpu() for one in lr])
-    generator.train(training)
-    values = [psnr(a, b, "y", scale) for a, b in zip(sr, hr, strict=True)]
-    return sum(values) / len(values), sr
-
-
-# --- The loop ------------------------------------------------------------------------------------
+from srkit.runfiles import TrainingError
+from srkit.updates import State, pick_device, start, train_step, validate, what_fits
+from srkit.weights import load_generator, save_generator
 
 
 def train(
@@ -214,85 +38,222 @@ def train(
     workers: int = 0,
     metadata: dict[str, Any] | None = None,
     on_sample: Callable[[State, dict[str, Any], Tensor], None] | None = None,
+    tensorboard: bool = False,
 ) -> Path:
     """Run a recipe to its end, or on from where it stopped; returns the generator's checkpoint.
 
-    Into the folder `out` go `log.jsonl` (a line every `recipe.log_every` steps), `samples/` (a
-    held-out crop over time), `checkpoint.pt` (to resume from) and `generator.safetensors` (the
-    EMA generator). `on_sample(state, row, sr)` is called at every validation. Ctrl-C saves first.
+    Into the folder `out` go `log.jsonl` (a line every `recipe.log_every` steps), `times.jsonl` (the
+    same steps' seconds and images/s), `samples/` (a held-out crop over time), `checkpoint-*.pt` (to
+    resume from) and `generator.safetensors` (the EMA generator). A run that was killed and begun
+    again ends with the same log, samples and weights as one that was not. `on_sample(state, row,
+    sr)` is called at every validation. Ctrl-C ends the step, saves, and says how to go on.
+
+    Raises TrainingError where the run cannot start, resume or go on.
     """
     out = Path(out)
-    (out / "samples").mkdir(parents=True, exist_ok=True)
-    state = start(recipe, len(photos.classes), content, device)
-    state.key = run_key(state, photos)
-    resume(state, out)
-    pairs = Pairs(photos, recipe.scale, recipe.crop, recipe.iterations * recipe.batch, recipe.seed)
+    world = parallel.join(parallel.own_device(pick_device(device)))
+    state = start(recipe, len(photos.classes), content, device, world)
+    state.key = run_key(recipe, state.content, photos)
+    if world.first:
+        (out / "samples").mkdir(parents=True, exist_ok=True)
+    world.wait()
+    resume(state, out, describe(state, photos))
     watched = centre_crops(held_out, recipe.watch_crop, recipe.watch)
-    kept = int(watched.diff(dim=-1).abs().mean((1, 2, 3)).argmax())  # the most detailed crop
-    to_image(watched[kept]).save(out / "held_out.png")
-    generator_path = out / "generator.safetensors"
-    began = time.perf_counter()
-
-    def save() -> None:
-        save_checkpoint(state, out / "checkpoint.pt", photos)
-        facts = describe(state, photos) | (metadata or {})
-        save_generator(generator_path, state.ema, recipe.settings(), facts)
-
-    rest = Subset(pairs, range(state.step * recipe.batch, len(pairs)))
-    loader = DataLoader(rest, recipe.batch, num_workers=workers, persistent_workers=workers > 0)
-    bar = tqdm(total=recipe.iterations, initial=state.step, disable=None, unit="step")
-    with (out / "log.jsonl").open("a") as log_file, bar:
-        try:
-            for lr, hr, labels in loader:
-                log = train_step(state, *to_device(state, lr, hr), labels.to(state.device))
-                bar.update()
-                if not recipe.logs(state.step):
-                    continue
-                row = log_row(state, log, time.perf_counter() - began)
-                if recipe.samples(state.step):
-                    row["psnr_raw"], _ = validate(state.generator, watched, recipe.scale)
-                    row["psnr"], sr = validate(state.ema, watched, recipe.scale)
-                    to_image(sr[kept]).save(out / "samples" / f"step_{state.step:07d}.png")
-                log_file.write(json.dumps(row) + "\n")
-                log_file.flush()
-                if on_sample and recipe.samples(state.step):
-                    on_sample(state, row, sr)
-                if state.step % recipe.checkpoint_every == 0:
-                    save()
-        except KeyboardInterrupt:
-            save()
-            print(f"stopped at step {state.step} and saved; the same command goes on from there")
-            raise
-    save()
-    return generator_path
+    run = Run(state, photos, watched, out, metadata or {}, on_sample, tensorboard)
+    batches = loader(state, photos, workers)
+    bar = tqdm(
+        total=recipe.iterations, initial=state.step, unit="step",
+        disable=None if world.first else True,
+    )  # fmt: skip
+    with signals_noted() as stop, bar, run:
+        for hr, labels in batches:
+            hr = hr.to(state.device, non_blocking=True)
+            lr, hr = lr_and_hr(hr, recipe.scale, recipe.lr_filter)
+            lr, hr = (x.contiguous(memory_format=torch.channels_last) for x in (lr, hr))
+            detail, labels = recipe.logs(state.step + 1), labels.to(state.device)
+            log = {}
+            with suppress(torch.OutOfMemoryError):
+                log = train_step(state, lr, hr, labels, detail)
+            if not log:  # what the step had allocated is free again only here
+                raise TrainingError(what_fits(state, lr, hr, labels))
+            bar.update()
+            if detail:
+                run.record(log)
+            if world.any(bool(stop), state.device):
+                run.save()
+                if world.first:
+                    print(f"stopped at step {state.step} and saved; the same command goes on there")
+                raise KeyboardInterrupt
+    return out / "generator.safetensors"
 
 
-def to_device(state: State, lr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
-    """Both on the run's device, channels last."""
-    lr, hr = (x.to(state.device, non_blocking=True) for x in (lr, hr))
-    return lr.to(memory_format=torch.channels_last), hr.to(memory_format=torch.channels_last)
+def loader(state: State, photos: Photos, workers: int = 0) -> DataLoader:
+    """What is left of the recipe's batches, this process's share of each: (hr, labels)."""
+    recipe, world = state.recipe, state.world
+    pairs = Pairs(photos, recipe.scale, recipe.crop, recipe.iterations * recipe.batch, recipe.seed)
+    steps = Steps(state.step, recipe.iterations, recipe.batch, world.rank, world.size)
+    return DataLoader(
+        pairs, batch_sampler=steps, num_workers=workers, persistent_workers=workers > 0,
+        pin_memory=state.device.type == "cuda",
+    )  # fmt: skip
 
 
-def log_row(state: State, log: dict[str, Tensor], seconds: float) -> dict[str, Any]:
-    """One line of log.jsonl. Raises TrainingError naming the first term that is not finite."""
+@contextmanager
+def signals_noted() -> Iterator[list[int]]:
+    """SIGINT and SIGTERM are put on a list instead of breaking off a step; a second one breaks off.
+    Outside of the main thread, which alone may handle signals, nothing changes."""
+    noted: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if noted:
+            raise KeyboardInterrupt
+        noted.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@dataclass
+class Run:
+    """What a run writes; only the first process does."""
+
+    state: State
+    photos: Photos
+    watched: Tensor  # (N, 3, H, W) in [0, 1]
+    out: Path
+    metadata: dict[str, Any]
+    on_sample: Callable[[State, dict[str, Any], Tensor], None] | None
+    tensorboard: bool
+
+    def __enter__(self) -> "Run":
+        detail = self.watched.diff(dim=-1).abs().mean((1, 2, 3))
+        self.kept = int(detail.argmax())  # the crop that samples show
+        self.rows = runfiles.read_rows(self.out / "log.jsonl")
+        self.began, self.first_step = time.perf_counter(), self.state.step
+        self.board = None
+        if self.state.world.first:
+            to_image(self.watched[self.kept]).save(self.out / "held_out.png")
+            self.board = board(self.out, self.state.step) if self.tensorboard else None
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if kind is None:
+            self.save()
+        if self.board is not None:
+            self.board.close()
+
+    def record(self, log: dict[str, Tensor]) -> None:
+        """Log, sample and save at a step that the recipe logs. Raises TrainingError naming the
+        first term that was not finite, and the checkpoint before."""
+        state, recipe = self.state, self.state.recipe
+        row = log_row(state, log)  # sums over all processes: each must be here
+        self.check_finite()
+        if state.world.first:
+            sr = None
+            if recipe.samples(state.step):
+                row["psnr_raw"], _ = validate(state.generator, self.watched, recipe.scale)
+                row["psnr"], sr = validate(state.ema, self.watched, recipe.scale)
+                self.write_sample(sr)
+            told = {text for old in self.rows for text in old.get("warnings", [])}
+            self.rows = [*self.rows, row]
+            settled = [row for row in self.rows if row["step"] > recipe.iterations // 5]
+            new = [text for text in warnings_in(settled) if text not in told]
+            if new:
+                row["warnings"] = new
+                tqdm.write("\n".join(f"step {state.step}: {text}" for text in new))
+            self.write_row(row)
+            if sr is not None and self.on_sample:
+                self.on_sample(state, row, sr)
+        if state.step % recipe.checkpoint_every == 0 and state.step < recipe.iterations:
+            self.save()
+
+    def check_finite(self) -> None:
+        """Raise TrainingError where a term has ceased to be finite since the last check."""
+        firsts = {
+            name: int(self.state.world.sum(step.clone())) for name, step in self.state.bad.items()
+        }
+        bad = {name: step for name, step in firsts.items() if step}
+        if bad:
+            good = runfiles.found(self.out)
+            where = f"the last good checkpoint is {good[0].name}" if good else "no checkpoint yet"
+            names = " and ".join(sorted(bad))
+            raise TrainingError(
+                f"{names} not finite at step {min(bad.values())}, nothing was saved since; {where}."
+                " Lower the learning rate or the term's weight, or use precision fp32"
+            )
+
+    def write_sample(self, sr: Tensor) -> None:
+        path = self.out / "samples" / f"step_{self.state.step:07d}.png"
+        aside = path.with_suffix(".part")
+        to_image(sr[self.kept]).save(aside, format="PNG")
+        aside.replace(path)
+
+    def write_row(self, row: dict[str, Any]) -> None:
+        """The row into log.jsonl, which two runs have alike, and its times beside it."""
+        seconds = time.perf_counter() - self.began
+        done = (self.state.step - self.first_step) * self.state.recipe.batch
+        times = {"step": row["step"], "seconds": round(seconds, 3)}
+        times["images_per_second"] = round(done / seconds, 2)
+        left = self.state.recipe.iterations - self.state.step
+        times["seconds_left"] = round(left * seconds / (self.state.step - self.first_step))
+        for name, line in (("log.jsonl", row), ("times.jsonl", times)):
+            with (self.out / name).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        if self.board is not None:
+            for name, value in (row | times).items():
+                if isinstance(value, float):
+                    self.board.add_scalar(name, value, row["step"])
+
+    def save(self) -> None:
+        """A checkpoint to resume from, and the generator as it is."""
+        state = self.state
+        self.check_finite()
+        if state.world.first:
+            facts = describe(state, self.photos)
+            runfiles.save(self.out, state.step, pack(state, facts))
+            path = self.out / "generator.safetensors"
+            save_generator(path, state.ema, state.recipe.settings(), facts | self.metadata)
+        state.world.wait()
+
+
+def board(out: Path, step: int) -> Any:
+    """A TensorBoard writer that goes on after `step`. Raises TrainingError without the package."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise TrainingError("TensorBoard is not installed: pip install tensorboard") from error
+    return SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
+
+
+def log_row(state: State, log: dict[str, Tensor]) -> dict[str, Any]:
+    """One line of log.jsonl: every number a function of recipe, photographs and step alone. Losses
+    are means over the whole batch, diagnostics over the first process's share of it."""
     row: dict[str, Any] = {"step": state.step, "images": state.step * state.recipe.batch}
-    for name, value in log.items():
-        row[name] = float(value)
-        if not torch.isfinite(value):
-            raise TrainingError(f"{name} is {float(value)} at step {state.step}")
+    own = [name for name in log if name.startswith("gradient_")] + ["colour_drift", "checkerboard"]
+    shared = [name for name in log if name not in own]
+    means = state.world.sum(torch.stack([log[name] for name in shared])) / state.world.size
+    row |= dict(zip(shared, means.tolist(), strict=True))
+    row |= {name: float(log[name]) for name in own if name in log}
+    if row.get("gradient_content") and row.get("gradient_adversarial"):
+        row["content_to_adversarial"] = row["gradient_content"] / row["gradient_adversarial"]
     row["learning_rate"] = state.recipe.learning_rate_at(state.step - 1)
-    row["seconds"] = round(seconds, 3)
     return row
+
+
+# --- What a run is, and going on with it ---------------------------------------------------------
 
 
 def describe(state: State, photos: Photos) -> dict[str, Any]:
     """What a checkpoint says of its own training."""
     recipe = state.recipe
-    settings, start = asdict(recipe), None
-    if recipe.start_from:  # which checkpoint, not where somebody keeps it
-        trained = load_generator(recipe.start_from)[1]
-        start = trained["training"]
-        settings["start_from"] = f"{trained['settings']['model']}, sha256 {trained['sha256'][:12]}"
+    settings, start = described(recipe)
     return {
         "key": state.key,
         "content": state.content.name if state.content else "none",
@@ -305,71 +266,68 @@ def describe(state: State, photos: Photos) -> dict[str, Any]:
         "images_seen": state.step * recipe.batch,
         "seed": recipe.seed,
         "device": str(state.device),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # the string alone loads with weights_only
     }
 
 
-def run_key(state: State, photos: Photos) -> str:
+def described(recipe: Recipe) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """A recipe's settings, and the training of the checkpoint that it starts from: named by its
+    hash, not by where somebody keeps it."""
+    settings = asdict(recipe)
+    if not recipe.start_from:
+        return settings, None
+    trained = load_generator(recipe.start_from)[1]
+    settings["start_from"] = f"{trained['settings']['model']}, sha256 {trained['sha256'][:12]}"
+    return settings, trained["training"]
+
+
+def run_key(recipe: Recipe, content: ContentLoss | None, photos: Photos) -> str:
     """A hash of all that decides a run's outcome: recipe, content network and photographs."""
-    facts = describe(state, photos)
-    items = [
-        f"{i.parent.name}/{i.name} {i.stat().st_size}" if isinstance(i, Path) else i.tobytes().hex()
-        for i in photos.items
-    ]
-    parts = [facts["recipe"], facts["content"], photos.short_side, *photos.labels, *items]
+    name = content.name if content else "none"
+    parts = [described(recipe)[0], name, photos.short_side, *photos.labels, *photos.identity()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
-
-# --- Checkpoints ---------------------------------------------------------------------------------
 
 PARTS = ("generator", "ema", "discriminator", "generator_optimiser", "discriminator_optimiser")
 
 
-def save_checkpoint(state: State, path: Path, photos: Photos) -> None:
-    """All that a run needs to go on, written aside and then renamed."""
+def pack(state: State, facts: dict[str, Any]) -> dict[str, Any]:
+    """All that a run needs to go on: photographs, crops and flips depend on the step alone, and
+    nothing else in a step is random."""
     parts = {name: getattr(state, name) for name in PARTS}
     content = {name: part.state_dict() for name, part in parts.items() if part is not None}
-    content |= {"step": state.step, "key": state.key, "recipe": asdict(state.recipe)}
-    content |= {"data": photos.name}
-    aside = path.with_name(path.name + ".part")
-    torch.save(content, aside)
-    os.replace(aside, path)
+    return content | {"step": state.step, "facts": facts}
 
 
-def resume(state: State, out: Path) -> None:
-    """Load `out/checkpoint.pt` into a fresh state where there is one, and cut the log to it.
+def resume(state: State, out: Path, facts: dict[str, Any]) -> None:
+    """Load the newest whole checkpoint into a fresh state, and cut log and samples back to it; all
+    of them where there is none.
 
-    Raises TrainingError where it was made with other settings, naming the first difference.
+    Raises TrainingError where it was made with other settings or photographs, naming them.
     """
-    path = out / "checkpoint.pt"
-    if not path.is_file():
-        for left in (out / "log.jsonl", *out.glob("samples/step_*.png")):
-            left.unlink(missing_ok=True)
-        return
-    saved: dict[str, Any] = load_state(path)
-    now, then = asdict(state.recipe), saved["recipe"]
-    for name in now:
-        if json.dumps(now[name]) != json.dumps(then.get(name)):
-            raise TrainingError(
-                f"{path} was made with {name} = {then.get(name)}, this run has {now[name]};"
-                " use the same settings or another output folder"
-            )
-    if state.key and saved.get("key") != state.key:
-        raise TrainingError(
-            f"{path} was made on other photographs ({saved['data']}) or with another VGG19"
-        )
-    for name in PARTS:
-        part = getattr(state, name)
-        if part is not None:
-            part.load_state_dict(saved[name])
-    state.step = saved["step"]
-    log = out / "log.jsonl"
-    if log.is_file():
-        lines = [line for line in log.read_text().splitlines() if line.endswith("}")]
-        kept = [line for line in lines if json.loads(line)["step"] <= state.step]
-        log.write_text("".join(line + "\n" for line in kept))
+    saved = runfiles.load(out)
+    if saved is not None:
+        then = saved["facts"]
+        for what in ("recipe", "content", "photographs", "classes", "key"):
+            now, before = ({what: f[what]} if what != "recipe" else f[what] for f in (facts, then))
+            different = runfiles.differences(now, before)
+            if different and what == "key":
+                different = f"photographs: other ones, or changed since ({then['data']} then)"
+            if different:
+                raise TrainingError(
+                    f"{out} holds a run with other settings: {different}; use the same, or another"
+                    " output folder"
+                )
+        for name in PARTS:
+            part = getattr(state, name)
+            if part is not None:
+                part.load_state_dict(saved[name])
+        state.step = saved["step"]
+    if state.world.first:
+        runfiles.cut_back(out, state.step)
+    state.world.wait()
 
 
 def read_log(out: str | Path) -> list[dict[str, Any]]:
     """The rows of a run's log.jsonl."""
-    return [json.loads(line) for line in (Path(out) / "log.jsonl").read_text().splitlines()]
+    return runfiles.read_rows(Path(out) / "log.jsonl")

@@ -227,9 +227,17 @@ def save_generator(
     }
     text = {"settings": json.dumps(settings), "training": json.dumps(metadata)}
     aside = path.with_name(path.name + ".part")
-    aside.write_bytes(serialise(state, text))
+    aside.write_bytes(_sorted_header(serialise(state, text)))
     os.replace(aside, path)
     return path
+
+
+def _sorted_header(content: bytes) -> bytes:
+    """A safetensors file with its header in order: the same weights are then the same bytes."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]
 
 
 def load_generator(

@@ -92,23 +92,6 @@ def explore_samples(folder: str | Path) -> interactive:
     )
 
 
-def live_view(limit: int = 5) -> Callable:
-    """An `on_sample` for `train`: the first watched crops and their PSNR, redrawn in place."""
-    handles: list = []
-
-    def on_sample(state, row: dict, sr) -> None:
-        figure = figures.show_images({f"crop {n}": crop for n, crop in enumerate(sr[:limit])}, 1.9)
-        label = LABELS[state.recipe.model]
-        figure.suptitle(f"{label}, update {row['step']}: {row['psnr']:.2f} dB", fontsize=10)
-        plt.close(figure)
-        if handles:
-            handles[0].update(figure)
-        else:
-            handles.append(display(figure, display_id=True))
-
-    return on_sample
-
-
 def explore_receptive_field(generators: Mapping[str, nn.Module]) -> interactive:
     """Choose a network and the size of its input; see what one output pixel depends on."""
 
@@ -150,8 +133,8 @@ def explore_gaussians() -> interactive:
         cov_a = np.eye(2)
         off = correlation * stretch
         cov_b = np.array([[stretch**2, off], [off, 1.0]])
-        a, b = (fid.Statistics(2, np.array(m), c) for m, c in (((0.0, 0.0), cov_a),
-                                                               ((shift, 0.0), cov_b)))  # fmt: skip
+        a = fid.Statistics.gaussian(np.zeros(2), cov_a)
+        b = fid.Statistics.gaussian(np.array([shift, 0.0]), cov_b)
         return figures.gaussians(a.mean, cov_a, b.mean, cov_b, fid.frechet_distance(a, b))
 
     return interactive(

@@ -56,7 +56,7 @@ def test_the_same_command_goes_on_and_another_is_refused(tmp_path, folder, capsy
     assert main(command) == main(command) == 0
     assert main([*command, "--set", "batch=1"]) == 1
     printed = capsys.readouterr().err
-    assert "made with batch = 2, this run has 1" in printed and "Traceback" not in printed
+    assert "batch 1 (now) and 2 (then)" in printed and "Traceback" not in printed
 
 
 def test_an_interrupted_command_says_so_by_its_code(tmp_path, folder, monkeypatch):

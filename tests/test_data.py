@@ -1,5 +1,7 @@
-"""Bicubic conformance, folders of photographs, and pairs that depend on (seed, i) alone."""
+"""Bicubic and Lanczos conformance, and photographs in folders, by name and in memory."""
 
+import hashlib
+import pickle
 import shutil
 from types import SimpleNamespace
 
@@ -8,12 +10,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch.utils.data import DataLoader
 
 from srkit import data
-from srkit.data import DataError, Photos, bicubic_lr, embedded, open_photos, photo_folder
+from srkit.data import (
+    DataError,
+    Photos,
+    bicubic_lr,
+    embedded,
+    lanczos_lr,
+    open_photos,
+    photo_folder,
+)
 from srkit.metrics import psnr
-from srkit.pairs import Pairs, centre_crops
 
 
 def noise(count=3, height=40, width=48, labels=None) -> Photos:
@@ -86,21 +94,64 @@ def test_pil_and_tensor_lr_agree_on_photographs(scale):
     assert apart.max() < 8  # and there by a few levels
 
 
-def test_lr_is_what_an_8_bit_file_can_hold():
-    lr = bicubic_lr(torch.rand(1, 3, 16, 16), 2)
+def lanczos_apart(photo, scale):
+    """By how many of 255 levels `lanczos_lr` differs from PIL, a pixel."""
+    size = photo.shape[1] // scale, photo.shape[0] // scale
+    by_pil = Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS)
+    lr = lanczos_lr(data.to_tensor(photo)[None], scale)[0]
+    return ((data.to_tensor(by_pil) - lr).abs() * 255).flatten()
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_lanczos_is_pil_s_to_a_level_in_few_pixels(scale, rng):
+    photos = embedded("val")
+    cut = 256 // scale * scale
+    apart = torch.cat([lanczos_apart(photos[i][:cut, :cut], scale) for i in (0, 4, 5, 7)])
+    assert apart.max() <= 1.001 and (apart > 0.5).float().mean() < 0.01
+    noisy = rng.integers(0, 256, (4 * scale, 13 * scale, 3), dtype=np.uint8)  # all of it is edge
+    assert lanczos_apart(noisy, scale).max() <= 1.001
+
+
+def test_lanczos_is_not_bicubic():
+    photo = data.to_tensor(embedded("val")[0])[None]
+    assert (lanczos_lr(photo, 2) - bicubic_lr(photo, 2)).abs().max() > 2 / 255
+
+
+@pytest.mark.parametrize("downsample", [bicubic_lr, lanczos_lr])
+@pytest.mark.parametrize("scale", [2, 4])
+def test_lr_of_a_batch_is_that_of_each_bit_for_bit(downsample, scale):
+    photos = embedded("val")
+    hr = torch.stack([data.to_tensor(photos[i]) for i in range(4)])
+    lr = downsample(hr, scale)
+    assert torch.equal(lr, torch.cat([downsample(one[None], scale) for one in hr]))
+    assert torch.equal(lr, downsample(hr.to(memory_format=torch.channels_last), scale))
+
+
+def test_lanczos_keeps_its_precision_under_autocast():
+    hr = torch.rand(2, 3, 32, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = lanczos_lr(hr, 2)
+    assert mixed.dtype == torch.float32 and torch.equal(mixed, lanczos_lr(hr, 2))
+
+
+@pytest.mark.parametrize("downsample", [bicubic_lr, lanczos_lr])
+def test_lr_is_what_an_8_bit_file_can_hold(downsample):
+    lr = downsample(torch.rand(1, 3, 16, 16), 2)
     assert torch.equal(lr, (lr * 255).round() / 255)
     assert float(lr.min()) >= 0 and float(lr.max()) <= 1
 
 
-def test_lr_of_a_constant_is_that_constant():
+@pytest.mark.parametrize("downsample", [bicubic_lr, lanczos_lr])
+def test_lr_of_a_constant_is_that_constant(downsample):
     hr = torch.full((1, 3, 16, 24), 51 / 255)
-    assert torch.equal(bicubic_lr(hr, 4), torch.full((1, 3, 4, 6), 51 / 255))
+    assert torch.equal(downsample(hr, 4), torch.full((1, 3, 4, 6), 51 / 255))
 
 
+@pytest.mark.parametrize("downsample", [bicubic_lr, lanczos_lr])
 @pytest.mark.parametrize(("height", "width"), [(15, 16), (16, 18)])
-def test_an_hr_without_an_exact_lr_is_refused(height, width):
+def test_an_hr_without_an_exact_lr_is_refused(height, width, downsample):
     with pytest.raises(ValueError, match=f"{height}x{width}"):
-        bicubic_lr(torch.zeros(1, 3, height, width), 4)
+        downsample(torch.zeros(1, 3, height, width), 4)
 
 
 def test_crop_to_multiple_cuts_right_and_bottom_only(rng):
@@ -316,7 +367,7 @@ def test_an_unreadable_photograph_is_named_before_training_starts(make_folder):
 def test_a_photograph_smaller_than_the_crop_is_named(make_folder):
     photos = photo_folder(make_folder({"big.png": (40, 40), "small.png": (90, 31)}))
     with pytest.raises(DataError, match=r"1 of 2 .*small\.png \(90x31\)"):
-        Pairs(photos, 2, 32, samples=4)
+        photos.require_size(32)
 
 
 def test_without_small_leaves_exactly_those_out(make_folder):
@@ -357,97 +408,35 @@ def test_the_cache_stays_within_its_bytes(make_folder):
     assert photos[1] is not second and np.array_equal(photos[1], second)
 
 
-# --- Training pairs ------------------------------------------------------------------------------
+def test_the_cache_stays_out_of_a_pickle(make_folder):
+    photos = photo_folder(make_folder({"a.png": (90, 80)}))
+    photos[0]
+    assert photos._cached_bytes == 90 * 80 * 3
+    pickled = pickle.dumps(photos)
+    assert len(pickled) < 2_000
+    again = pickle.loads(pickled)
+    assert again._cached_bytes == 0 and np.array_equal(again[0], photos[0])
 
 
-def same(a, b) -> bool:
-    return torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) and a[2] == b[2]
+# --- What tells photographs apart ----------------------------------------------------------------
 
 
-def test_a_sample_depends_on_seed_and_number_alone():
-    forwards = Pairs(noise(), 2, 16, samples=9, seed=5)
-    backwards = Pairs(noise(), 2, 16, samples=9, seed=5)
-    one_way = [forwards[i] for i in range(9)]
-    other_way = [backwards[i] for i in reversed(range(9))][::-1]
-    assert all(map(same, one_way, other_way))
-    other_seed = Pairs(noise(), 2, 16, samples=9, seed=6)
-    assert not all(same(one_way[i], other_seed[i]) for i in range(9))
+def test_the_identity_of_files_is_folder_name_and_bytes(make_folder):
+    root = make_folder({"cat/a.png": (9, 8), "dog/a.png": (5, 5)})
+    sizes = [(root / file).stat().st_size for file in ("cat/a.png", "dog/a.png")]
+    expected = [f"cat/a.png {sizes[0]}", f"dog/a.png {sizes[1]}"]
+    assert list(photo_folder(root).identity()) == expected
+    assert list(photo_folder(root).subset([1]).identity()) == expected[1:]
 
 
-def test_workers_change_nothing():
-    pairs = Pairs(noise(), 2, 16, samples=8)
-    alone = list(DataLoader(pairs, 3, num_workers=0))
-    helped = list(DataLoader(pairs, 3, num_workers=2))
-    assert len(alone) == len(helped) == 3
-    for a, b in zip(alone, helped, strict=True):
-        assert all(map(torch.equal, a, b))
-
-
-@pytest.mark.parametrize("scale", [2, 4])
-def test_lr_is_the_bicubic_of_hr_in_the_agreed_ranges(scale):
-    lr, hr, label = Pairs(noise(), scale, 16, samples=1)[0]
-    assert lr.shape == (3, 16 // scale, 16 // scale) and hr.shape == (3, 16, 16)
-    assert float(hr.min()) < -0.9 and float(hr.max()) > 0.9  # random pixels fill [-1, 1]
-    assert float(hr.min()) >= -1 and float(hr.max()) <= 1
-    assert float(lr.min()) >= 0 and float(lr.max()) <= 1
-    # Undoing Norm rounds in float32, which may tip a value over to the next of 255 levels.
-    assert (lr - bicubic_lr((hr[None] + 1) / 2, scale)[0]).abs().max() <= 1 / 255 + 1e-6
-    assert label in range(3)
-
-
-def test_crops_are_cut_from_their_photograph_with_its_label():
-    photos = noise(labels=[2, 0, 1])
-    pairs = Pairs(photos, 2, 16, samples=12)
-    mirrored = 0
-    for i in range(12):
-        _, hr, label = pairs[i]
-        crop = (data.denorm(hr) * 255).round().byte().permute(1, 2, 0).numpy()
-        photo = photos[photos.labels.index(label)]
-        windows = np.lib.stride_tricks.sliding_window_view(photo, (16, 16, 3))[:, :, 0]
-        straight = (windows == crop).all((2, 3, 4)).any()
-        flipped = (windows == crop[:, ::-1]).all((2, 3, 4)).any()
-        assert straight != flipped
-        mirrored += flipped
-    assert 0 < mirrored < 12
-
-
-def test_crops_and_flips_differ_from_sample_to_sample():
-    one = noise(1).items[0]
-    pairs = Pairs(Photos("same", [one] * 8, [0] * 8, ["x"]), 2, 16, samples=8)
-    crops = [pairs[i][1] for i in range(8)]
-    assert sum(torch.equal(a, b) for a in crops for b in crops) < 8 + 8  # itself, or by chance
-
-
-def test_every_epoch_takes_each_photograph_once_in_a_new_order():
-    pairs = Pairs(noise(7), 2, 16, samples=28)
-    labels = [pairs[i][2] for i in range(28)]
-    epochs = [labels[i : i + 7] for i in range(0, 28, 7)]
-    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) > 1
-
-
-def test_a_crop_as_large_as_the_photograph_is_the_photograph():
-    hr = Pairs(noise(1, 16, 16), 2, 16, samples=1)[0][1]
-    photo = data.norm(data.to_tensor(noise(1, 16, 16)[0]))
-    assert torch.equal(hr, photo) or torch.equal(hr, photo.flip(2))
-
-
-def test_a_crop_that_is_no_multiple_of_the_scale_is_refused():
-    with pytest.raises(ValueError, match="18"):
-        Pairs(noise(), 4, 18, samples=1)
-
-
-def test_centre_crops_are_the_middles_spread_over_the_set():
-    photos = noise(5, 20, 30)
-    crops = centre_crops(photos, 8, 3)
-    assert crops.shape == (3, 3, 8, 8)
-    for crop, number in zip(crops, (0, 2, 4), strict=True):
-        assert torch.equal(crop, data.to_tensor(photos[number][6:14, 11:19]))
-
-
-def test_centre_crops_shrink_to_the_smallest_photograph():
-    photos = Photos("two", [noise(1, 40, 40)[0], noise(1, 23, 50)[0]], [0, 0], ["x"])
-    assert centre_crops(photos, 32, 8).shape == (2, 3, 20, 20)
+def test_the_identity_of_pixels_is_their_size_and_sha256():
+    photos = noise(2, 6, 8)
+    digest = hashlib.sha256(photos[1].tobytes()).hexdigest()
+    assert list(photos.identity())[1] == f"6x8 {digest}"
+    turned = Photos("turned", [photos[1].reshape(8, 6, 3)], [0], ["x"])
+    assert next(turned.identity()) == f"8x6 {digest}"
+    mirrored = Photos("mirrored", [photos[1][:, ::-1]], [0], ["x"])  # not contiguous
+    assert next(mirrored.identity()) != f"6x8 {digest}"
 
 
 # --- torchvision's sets by name ------------------------------------------------------------------

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from srkit import diagrams, figures, models, widgets
+from srkit.discriminators import SRGANDiscriminator
 from srkit.upscale import upscale
 
 
@@ -57,7 +58,7 @@ def test_diagram_reads_srgan_as_published():
         ("convolution", "k3n64s1", 1), ("convolution", "k3n256s1", 1),
         ("pixel shuffle", "x2", 1), ("convolution", "k9n3s1", 1),
     ]  # fmt: skip
-    discriminator = [u.label for u in diagrams.units(models.SRGANDiscriminator(), 96)]
+    discriminator = [u.label for u in diagrams.units(SRGANDiscriminator(), 96)]
     published = [
         "k3n64s1",
         "k3n64s2",

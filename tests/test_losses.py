@@ -10,9 +10,10 @@ from torch import nn
 
 from srkit import losses, models
 from srkit.data import norm, photo_folder, to_tensor
+from srkit.discriminators import SRGANDiscriminator, SRUGANDiscriminator, UNetDiscriminator
 from srkit.losses import ContentLoss, Weights
 from srkit.recipes import recipe
-from srkit.train import discriminator_step, generator_step, start
+from srkit.updates import discriminator_backward, generator_terms, start
 from srkit.weights import VGG19, VGG19_LAYERS, WeightsError, load_vgg19
 
 LOGITS = torch.tensor([-3.0, -0.5, 0.0, 1.25, 4.0])
@@ -80,6 +81,33 @@ def test_eq3_adversarial_by_hand():
     assert float(mean) == pytest.approx(-np.log(PROBABILITIES).mean(), rel=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(3, 1, 4, 5), (3, 7)])
+def test_eq3_and_eq6_over_pixels_weigh_each_picture_the_same(rng, shape):
+    logits = rng.normal(size=shape)
+    probabilities = 1 / (1 + np.exp(-logits))
+    cases = {
+        "adversarial": (losses.adversarial_loss, -np.log(probabilities)),
+        "real": (lambda x, **o: losses.validity_loss(x, True, **o), -np.log(probabilities)),
+        "fake": (lambda x, **o: losses.validity_loss(x, False, **o), -np.log(1 - probabilities)),
+    }
+    for name, (function, by_hand) in cases.items():
+        mean = float(function(torch.from_numpy(logits)))
+        assert mean == pytest.approx(by_hand.mean(), rel=1e-12), name
+        total = float(function(torch.from_numpy(logits), reduction="sum"))
+        of_pictures = by_hand.reshape(3, -1).mean(1)  # then the report's sum over the batch
+        assert total == pytest.approx(of_pictures.sum(), rel=1e-12), name
+
+
+def test_a_picture_of_equal_logits_counts_as_one_logit():
+    pixels = LOGITS.view(5, 1, 1, 1).expand(5, 1, 3, 4)
+    for reduction in ("mean", "sum"):
+        whole = losses.adversarial_loss(LOGITS, reduction)
+        assert float(losses.adversarial_loss(pixels, reduction)) == pytest.approx(float(whole))
+        assert float(losses.validity_loss(pixels, False, reduction)) == pytest.approx(
+            float(losses.validity_loss(LOGITS, False, reduction))
+        )
+
+
 def test_eq4_srgan_s_perceptual_loss():
     loss = losses.srgan_generator_loss(torch.tensor(0.75), torch.tensor(2.0))
     assert float(loss) == pytest.approx(0.75 + 1e-3 * 2.0, rel=1e-7)
@@ -90,6 +118,14 @@ def test_eq5_sr_ugan_s_perceptual_loss():
     assert float(losses.srugan_generator_loss(*terms)) == pytest.approx(0.5 + 0.75 + 2e-3, rel=1e-7)
     other = losses.srugan_generator_loss(*terms, Weights(2.0, 3.0, 4.0))
     assert float(other) == 2 * 0.5 + 3 * 0.75 + 4 * 2.0
+
+
+def test_the_later_code_s_class_term_is_off_unless_asked_for():
+    assert Weights(1.0, 2.0, 3.0) == Weights(mse=1.0, content=2.0, adversarial=3.0, classes=0.0)
+    terms = {"mse": torch.tensor(0.5), "classes": torch.tensor(6.0)}
+    assert float(losses.weighted_sum(terms, Weights())) == 0.5
+    later = losses.weighted_sum(terms, Weights(classes=1e-3))
+    assert float(later) == pytest.approx(0.5 + 6e-3, rel=1e-6)
 
 
 def test_weighted_sum_refuses_a_term_without_a_weight():
@@ -176,17 +212,22 @@ GENERATORS = {
 
 
 @pytest.mark.parametrize("model", GENERATORS)
-@pytest.mark.parametrize("term", ["mse", "content", "adversarial", "adversarial, two heads"])
+@pytest.mark.parametrize(
+    "term",
+    ["mse", "content", "adversarial", "adversarial, two heads", "adversarial, pixels", "classes"],
+)
 def test_each_term_reaches_every_layer_of_the_generator(model, term, content):
     generator = GENERATORS[model]()
     sr = generator(torch.rand(2, 3, 16, 16))
     hr = pictures(1, 32)
-    two_heads = models.SRUGANDiscriminator(classes=3, width=2)
+    two_heads, pixels = SRUGANDiscriminator(classes=3, width=2), UNetDiscriminator(width=2)
     loss = {
         "mse": lambda: losses.mse_loss(sr, hr),
         "content": lambda: content(sr, hr),
-        "adversarial": lambda: losses.adversarial_loss(models.SRGANDiscriminator(2)(sr)),
+        "adversarial": lambda: losses.adversarial_loss(SRGANDiscriminator(2)(sr)),
         "adversarial, two heads": lambda: losses.adversarial_loss(two_heads(sr)[0]),
+        "adversarial, pixels": lambda: losses.adversarial_loss(pixels(sr)),
+        "classes": lambda: losses.class_loss(two_heads(sr)[1], torch.tensor([0, 2])),
     }[term]()
     loss.backward()
     for name, weight in generator.named_parameters():
@@ -209,45 +250,47 @@ def test_content_network_is_frozen_and_stays_in_evaluation_mode(content):
     assert not any(p.requires_grad for p in content.parameters())
 
 
-def tiny_state(model, monkeypatch):
+LABELS = torch.tensor([0, 2])
+DUELS = {
+    "srgan": {"name": "srgan"},
+    "sr-ugan": {"name": "sr-ugan"},
+    "modern": {"name": "modern"},
+    "later code": {"name": "sr-ugan", "weights": Weights(classes=1e-3)},
+}
+
+
+def tiny_state(monkeypatch, name, **changes):
     monkeypatch.setattr(losses, "load_vgg19", tiny_vgg)
-    return start(recipe(model, "smoke", unet=(4, 4)), classes=3, device="cpu")
+    return start(recipe(name, "smoke", unet=(4, 4), **changes), classes=3, device="cpu")
 
 
-@pytest.mark.parametrize("model", ["srgan", "sr-ugan"])
-def test_generator_step_gives_the_discriminator_no_gradient(model, monkeypatch):
-    state = tiny_state(model, monkeypatch)
-    # Its buffers may move with BatchNorm in training mode; parameters must not.
-    before = [p.clone() for p in state.discriminator.parameters()]
-    weights = [p.clone() for p in state.generator.parameters()]
-    log = generator_step(state, state.generator(torch.rand(2, 3, 16, 16)), pictures(1, 32))
-    assert all(p.grad is None for p in state.discriminator.parameters())
-    assert all(map(torch.equal, before, state.discriminator.parameters()))
-    assert not all(map(torch.equal, weights, state.generator.parameters()))
-    assert log["adversarial"].item() > 0
-
-
-@pytest.mark.parametrize("model", ["srgan", "sr-ugan"])
-def test_discriminator_step_gives_the_generator_no_gradient(model, monkeypatch):
-    state = tiny_state(model, monkeypatch)
-    before = [p.clone() for p in state.generator.parameters()]
-    weights = [p.clone() for p in state.discriminator.parameters()]
-    sr = state.generator(torch.rand(2, 3, 16, 16)).detach()
-    discriminator_step(state, sr, pictures(1, 32), torch.tensor([0, 2]))
-    assert all(p.grad is None for p in state.generator.parameters())
-    assert all(map(torch.equal, before, state.generator.parameters()))
-    assert not all(map(torch.equal, weights, state.discriminator.parameters()))
-
-
-def test_class_loss_trains_the_class_head_and_not_the_generator(monkeypatch):
-    state = tiny_state("sr-ugan", monkeypatch)
+@pytest.mark.parametrize("duel", DUELS)
+def test_the_generator_s_terms_give_the_discriminator_no_gradient(duel, monkeypatch):
+    state = tiny_state(monkeypatch, **DUELS[duel])
     sr = state.generator(torch.rand(2, 3, 16, 16))
-    log = discriminator_step(state, sr.detach(), pictures(1, 32), torch.tensor([0, 2]))
+    terms = generator_terms(state, sr, pictures(1, 32), LABELS)
+    assert set(terms) == {name for name, w in vars(state.recipe.weights).items() if w}
+    losses.weighted_sum(terms, state.recipe.weights).backward()
+    assert all(p.grad is None for p in state.discriminator.parameters())
+    assert all(p.grad is not None for p in state.generator.parameters())
+
+
+@pytest.mark.parametrize("duel", DUELS)
+def test_the_discriminator_s_loss_gives_the_generator_no_gradient(duel, monkeypatch):
+    state = tiny_state(monkeypatch, **DUELS[duel])
+    sr = state.generator(torch.rand(2, 3, 16, 16)).detach()
+    log = discriminator_backward(state, sr, pictures(1, 32), LABELS, 1.0)
+    assert ("class" in log) == state.recipe.class_loss
+    assert all(p.grad is None for p in state.generator.parameters())
+    assert all(p.grad is not None for p in state.discriminator.parameters())
+
+
+def test_class_loss_trains_the_class_head(monkeypatch):
+    state = tiny_state(monkeypatch, "sr-ugan")
+    sr = state.generator(torch.rand(2, 3, 16, 16)).detach()
+    log = discriminator_backward(state, sr, pictures(1, 32), LABELS, 1.0)
     assert log["class"].item() > 0
     assert state.discriminator.classifier.weight.grad.abs().sum() > 0
-    assert set(generator_step(state, sr, pictures(1, 32))) == {
-        "mse", "content", "adversarial", "generator",
-    }  # fmt: skip
 
 
 # --- VGG19 ---------------------------------------------------------------------------------------

@@ -136,3 +136,24 @@ def test_committed_notebooks_do_not_change_when_stripped():
         capture_output=True, text=True,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize("hangs", [1, 2])
+def test_a_cell_that_never_ends_gets_one_more_try(tmp_path, monkeypatch, capsys, hangs):
+    tries = []
+
+    def execute(source, target, *_, **__):
+        tries.append(source)
+        if len(tries) <= hangs:
+            raise TimeoutError("a cell timed out")
+        Path(target).write_text(Path(source).read_text())
+
+    monkeypatch.setattr(report.papermill, "execute_notebook", execute)
+    write_notebook(tmp_path, "1 + 1")
+    (source,) = (tmp_path / "notebooks").glob("*.ipynb")
+    if hangs == 1:
+        assert report.run_notebook(source, tmp_path / "out", {}, "smoke").is_file()
+    else:
+        with pytest.raises(report.NotebookError, match="TimeoutError: a cell timed out"):
+            report.run_notebook(source, tmp_path / "out", {}, "smoke")
+    assert len(tries) == 2 and "once more" in capsys.readouterr().out

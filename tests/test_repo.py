@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from srkit import evaluate, results
+from srkit import bench, evaluate, results
 from srkit.__main__ import parser
 from srkit.weights import sha256
 
@@ -18,9 +18,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 # What each module may import of the others: imports run one way (see the map in README.md).
 ORDER = (
-    "paths", "models", "metrics", "weights", "losses", "recipes", "data", "pairs", "inception",
-    "fid", "results", "train", "upscale", "evaluate", "figures", "diagrams", "session", "widgets",
-    "report", "__main__",
+    "paths", "models", "discriminators", "metrics", "weights", "losses", "recipes", "protocols",
+    "packed", "data", "pairs", "runfiles", "diagnostics", "parallel", "updates", "train",
+    "inception", "fid", "sampling", "features", "results", "upscale", "evaluate", "figures",
+    "diagrams", "session", "widgets", "live", "compare", "bench", "bench_train", "report",
+    "__main__",
 )  # fmt: skip
 
 
@@ -119,6 +121,23 @@ def test_readme_tables_say_what_results_json_says(dataset, scale, preset):
     methods = [*evaluate.available_methods(scale), *(["hr"] if preset == "demo" else [])]
     header, body = evaluate.table(rows, methods, dataset, scale, preset)
     for line in results.markdown(header, body).splitlines():
+        assert line in README
+
+
+def test_readme_s_sensitivity_table_says_what_results_json_says():
+    rows = results.load(ROOT / "figures" / "results.json")
+    dataset = "Imagenette validation, short side 224"
+    header, body = evaluate.sensitivity_table(rows, dataset, 1000)
+    assert [line[0] for line in body] == ["FID-64", "FID-192", "FID-768"]
+    for line in results.markdown(header, body).splitlines():
+        assert line in README
+
+
+def test_readme_s_benchmark_says_what_results_json_says():
+    rows = results.select(results.load(ROOT / "figures" / "results.json"), preset="bench")
+    table = bench.summary(rows).split("\n\n")[0].splitlines()
+    assert len(table) == 2 + 16
+    for line in table:
         assert line in README
 
 

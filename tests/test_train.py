@@ -1,5 +1,7 @@
-"""Recipes, one step, the loop, and a resumed run that equals the uninterrupted one."""
+"""One step, the loop, and a resumed run that equals the uninterrupted one."""
 
+import os
+import signal
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -9,11 +11,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from srkit import losses, train
+from srkit import losses, runfiles, train, updates
 from srkit.data import Photos, bicubic_lr, norm, to_tensor
 from srkit.losses import Weights
 from srkit.metrics import psnr
-from srkit.recipes import PRESETS, Recipe, recipe
+from srkit.recipes import RECIPES, Recipe, recipe
 from srkit.weights import VGG19, WeightsError, load_generator, save_generator
 
 MODELS = ("srresnet", "srgan", "sr-ugan")
@@ -49,7 +51,17 @@ def run(plan, out, **options):
 
 
 def saved(out) -> dict:
-    return torch.load(out / "checkpoint.pt", weights_only=True)
+    return torch.load(runfiles.found(out)[0], weights_only=True)
+
+
+def interrupt_at(step):
+    """An `on_sample` that does what Ctrl-C does."""
+
+    def interrupt(state, row, sr):
+        if state.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return interrupt
 
 
 def equal(a, b) -> bool:
@@ -63,25 +75,7 @@ def equal(a, b) -> bool:
     return a == b
 
 
-# --- Recipes -------------------------------------------------------------------------------------
-
-
-def test_the_paper_s_recipe_is_the_report_s():
-    plan = recipe("sr-ugan", "paper")
-    assert (plan.per_class, plan.crop, plan.batch, plan.scale) == (180, 256, 3, 2)
-    assert plan.iterations == 200_000 and plan.iterations * plan.batch == 600_000
-    assert plan.learning_rate_at(0) == plan.learning_rate_at(99_999) == 1e-4
-    assert plan.learning_rate_at(100_000) == plan.learning_rate_at(199_999) == 1e-5
-    assert (plan.blocks, plan.width) == (8, 64)  # B = 8, twice
-    assert plan.weights == Weights(1.0, 1.0, 1e-3)  # Eq. (5)
-    assert plan.class_loss and not plan.quick_start and not plan.start_from
-
-
-def test_srgan_s_recipe_is_eq4_on_16_blocks():
-    plan = recipe("srgan", "paper")
-    assert plan.weights == Weights(0.0, 1.0, 1e-3) and not plan.class_loss
-    assert (plan.blocks, plan.width) == (16, 64)
-    assert recipe("srresnet", "paper").weights == Weights(1.0, 0.0, 0.0)
+# --- One step ------------------------------------------------------------------------------------
 
 
 def test_the_optimiser_is_adam_with_the_recipe_s_settings():
@@ -89,40 +83,6 @@ def test_the_optimiser_is_adam_with_the_recipe_s_settings():
     for optimiser in (state.generator_optimiser, state.discriminator_optimiser):
         assert type(optimiser) is torch.optim.Adam
         assert optimiser.param_groups[0]["betas"] == (0.9, 0.999)
-
-
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("preset", PRESETS)
-def test_every_preset_is_consistent(model, preset):
-    for scale in (2, 4):
-        plan = recipe(model, preset, scale)
-        assert plan.crop % scale == 0 and plan.watch_crop % scale == 0
-        assert 0 < plan.drop_at < plan.iterations
-        assert plan.checkpoint_every % plan.log_every == 0  # checkpoints are at logged steps
-        assert plan.samples(plan.iterations) and plan.logs(plan.iterations)
-
-
-def test_the_drop_keeps_its_place_when_the_length_changes():
-    assert recipe("sr-ugan", "paper", iterations=50).drop_at == 25
-    assert recipe("sr-ugan", "paper", iterations=50, drop_at=7).drop_at == 7
-
-
-def test_unknown_models_presets_and_fields_are_refused():
-    with pytest.raises(ValueError, match="srresnet, srgan, sr-ugan"):
-        recipe("esrgan")
-    with pytest.raises(ValueError, match="smoke, demo"):
-        recipe("srgan", "huge")
-    with pytest.raises(TypeError, match="momentum"):
-        recipe("srgan", "smoke", momentum=0.9)
-
-
-def test_samples_and_logs_come_when_the_recipe_says():
-    plan = smoke(iterations=20, sample_every=8, sample_at=(1, 3), log_every=5)
-    assert [n for n in range(1, 21) if plan.samples(n)] == [1, 3, 8, 16, 20]
-    assert [n for n in range(1, 21) if plan.logs(n)] == [1, 3, 5, 8, 10, 15, 16, 20]
-
-
-# --- One step ------------------------------------------------------------------------------------
 
 
 def test_the_learning_rate_steps_down_in_both_optimisers():
@@ -144,7 +104,7 @@ def test_ema_is_the_running_average_batchnorm_included():
         with torch.no_grad():
             model[0].weight.add_(0.1)
         model(torch.randn(4, 1, 3, 3) + 5)
-        train.update_ema(ema, model, step, decay=0.6)
+        updates.update_ema(ema, model, step, decay=0.6)
         decay = min(0.6, (1 + step) / (10 + step))
         for name, value in model.state_dict().items():
             expected[name] = decay * expected[name] + (1 - decay) * value
@@ -222,7 +182,12 @@ TERMS = {
     "srgan": {"content", "adversarial", "validity_real", "validity_fake", "d_real", "d_fake"},
 }
 TERMS["sr-ugan"] = TERMS["srresnet"] | TERMS["srgan"] | {"class"}
-COMMON = {"step", "images", "generator", "learning_rate", "seconds"}
+COMMON = {"step", "images", "generator", "learning_rate", "colour_drift", "checkerboard"}
+GRADIENTS = {
+    "srresnet": {"gradient_mse"},
+    "srgan": {"gradient_content", "gradient_adversarial", "content_to_adversarial"},
+}
+GRADIENTS["sr-ugan"] = GRADIENTS["srresnet"] | GRADIENTS["srgan"]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -233,8 +198,12 @@ def test_a_smoke_run_goes_from_photographs_to_a_checkpoint(model, scale, tmp_pat
     rows = train.read_log(tmp_path)
     assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6]
     for row in rows:
-        assert set(row) - {"psnr", "psnr_raw"} == TERMS[model] | COMMON
+        row.pop("warnings", None)
+        assert set(row) - {"psnr", "psnr_raw"} == TERMS[model] | COMMON | GRADIENTS[model]
         assert all(np.isfinite(value) for value in row.values())
+    times = runfiles.read_rows(tmp_path / "times.jsonl")
+    assert [row["step"] for row in times] == [1, 2, 3, 4, 5, 6]
+    assert all(row["images_per_second"] > 0 for row in times)
     assert [row["step"] for row in rows if "psnr" in row] == [1, 3, 6]
     pictures = sorted(file.name for file in (tmp_path / "samples").iterdir())
     assert pictures == ["step_0000001.png", "step_0000003.png", "step_0000006.png"]
@@ -267,14 +236,11 @@ def test_on_sample_sees_each_validation(tmp_path):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(model, tmp_path):
-    def interrupt(state, row, sr):
-        if state.step == 3:
-            raise KeyboardInterrupt
-
+def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(model, tmp_path, capsys):
     run(smoke(model), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        run(smoke(model), tmp_path / "parts", on_sample=interrupt)
+        run(smoke(model), tmp_path / "parts", on_sample=interrupt_at(3))
+    assert "stopped at step 3 and saved" in capsys.readouterr().out
     assert saved(tmp_path / "parts")["step"] == 3
     run(smoke(model), tmp_path / "parts")
     whole, parts = saved(tmp_path / "whole"), saved(tmp_path / "parts")
@@ -282,9 +248,19 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(model, tmp_path)
     for part in train.PARTS:
         assert (part in whole) == (part in parts)
         assert equal(whole.get(part), parts.get(part)), part
-    logs = [train.read_log(tmp_path / name) for name in ("whole", "parts")]
-    for a, b in zip(*logs, strict=True):
-        assert a | {"seconds": 0} == b | {"seconds": 0}
+    for name in ("log.jsonl", "generator.safetensors", "samples/step_0000006.png"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+
+def test_sigterm_ends_the_step_and_saves_as_ctrl_c_does(tmp_path):
+    def terminate(state, row, sr):
+        if state.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        run(smoke(checkpoint_every=5), tmp_path, on_sample=terminate)
+    assert saved(tmp_path)["step"] == 3 and signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_kill_between_checkpoints_costs_only_the_steps_since(tmp_path):
@@ -322,38 +298,154 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
 )
 def test_resuming_with_another_recipe_is_refused_by_field(tmp_path, field, value):
     run(smoke(), tmp_path)
-    with pytest.raises(train.TrainingError, match=f"made with {field} = "):
+    with pytest.raises(train.TrainingError, match=rf"other settings: {field} .* \(now\) and"):
         run(replace(smoke(), **{field: value}), tmp_path)
 
 
 def test_resuming_on_other_photographs_is_refused(tmp_path):
     run(smoke(), tmp_path)
-    with pytest.raises(train.TrainingError, match="other photographs"):
+    with pytest.raises(train.TrainingError, match="photographs: other ones"):
         train.train(smoke(), photos(seed=9), photos(2), tmp_path, device="cpu")
 
 
-def test_a_damaged_checkpoint_is_refused_by_path(tmp_path):
-    run(smoke(), tmp_path)
-    (tmp_path / "checkpoint.pt").write_bytes(b"cut off")
-    with pytest.raises(WeightsError, match=r"checkpoint\.pt"):
-        run(smoke(), tmp_path)
+def test_a_damaged_newest_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path, capsys):
+    run(smoke(), tmp_path / "whole")
+    run(smoke(), tmp_path / "hurt")
+    runfiles.found(tmp_path / "hurt")[0].write_bytes(b"cut off")
+    run(smoke(), tmp_path / "hurt")
+    assert "is damaged" in capsys.readouterr().out
+    assert equal(saved(tmp_path / "whole"), saved(tmp_path / "hurt"))
 
 
 def test_no_half_written_files_are_left(tmp_path):
     run(smoke(), tmp_path)
-    files = sorted(p.name for p in tmp_path.iterdir())
-    expected = ["checkpoint.pt", "generator.safetensors", "held_out.png", "log.jsonl", "samples"]
-    assert files == expected
+    files = sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith("checkpoint-"))
+    assert files == ["generator.safetensors", "held_out.png", "log.jsonl", "samples", "times.jsonl"]
+    assert [runfiles.step_of(path) for path in runfiles.found(tmp_path)] == [6, 3]
 
 
 @pytest.mark.parametrize("term", ["mse", "adversarial"])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_stops_the_run_by_name(monkeypatch, tmp_path, term, bad):
-    right = getattr(losses, f"{term}_loss")
-    monkeypatch.setattr(losses, f"{term}_loss", lambda *args: right(*args) * bad)
-    with pytest.raises(train.TrainingError, match=rf"^{term} is {bad} at step 1$"):
+def test_a_loss_that_is_not_finite_stops_at_the_last_good_checkpoint(
+    monkeypatch, tmp_path, term, bad
+):
+    plan = smoke("sr-ugan", checkpoint_every=3, log_every=3)
+    right, calls = getattr(losses, f"{term}_loss"), []
+
+    def breaks(*args):
+        calls.append(1)
+        return right(*args) * (bad if len(calls) == 4 else 1)
+
+    monkeypatch.setattr(losses, f"{term}_loss", breaks)
+    with pytest.raises(
+        train.TrainingError, match=rf"{term}.* not finite at step 4, .*checkpoint-0000003"
+    ):
+        run(plan, tmp_path)
+    state = saved(tmp_path)
+    assert state["step"] == 3 and all(v.isfinite().all() for v in state["ema"].values())
+
+
+# --- Ways to compute the same update -------------------------------------------------------------
+
+
+def batch(count=4):
+    hr = torch.stack([to_tensor(photo) for photo in photos(count, 32).items])
+    return bicubic_lr(hr, 2), norm(hr), torch.arange(count) % 3
+
+
+def test_a_batch_in_parts_is_the_batch_at_once():
+    logs, states = [], []
+    for parts in (1, 2, 3):  # 3 gives parts of 2 and 2: chunks are of ceil(4 / 3)
+        state = train.start(smoke("sr-ugan", batch=4, accumulate=parts), 3, device="cpu")
+        logs.append(train.train_step(state, *batch()))
+        states.append(state)
+    for other, state in zip(logs[1:], states[1:], strict=True):
+        for name, value in logs[0].items():
+            assert float(other[name]) == pytest.approx(float(value), rel=1e-4), name  # float32
+        for p, q in zip(
+            states[0].generator.parameters(), state.generator.parameters(), strict=True
+        ):
+            assert torch.allclose(p, q, atol=2e-4)  # Adam's first step is 1e-3 by sign
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("preset", ["smoke"])
+def test_every_term_of_every_recipe_has_a_live_gradient(name, preset):
+    plan = recipe(name, preset, batch=4, accumulate=1)
+    state = train.start(plan, 3, device="cpu")
+    hr = torch.stack([to_tensor(photo) for photo in photos(4, 32).items])
+    lr, labels = bicubic_lr(hr, plan.scale), torch.arange(4) % 3
+    log = train.train_step(state, lr, norm(hr), labels, detail=True)
+    wanted = {term for term, weight in asdict(plan.weights).items() if weight}
+    norms = {k.removeprefix("gradient_"): float(v) for k, v in log.items() if "gradient_" in k}
+    assert set(norms) == wanted
+    assert all(value > 0 for value in norms.values()), norms
+    grads = [p.grad for p in state.generator.parameters()]
+    assert all(g is not None and g.abs().sum() > 0 for g in grads)
+    if state.discriminator is not None:
+        gone = [n for n, p in state.discriminator.named_parameters() if p.grad is None]
+        assert plan.class_loss or all("classifier" in n for n in gone), gone
+
+
+def test_class_loss_into_the_generator_is_a_switch():
+    plan = smoke("sr-ugan", weights=Weights(1, 1, 1e-3, classes=1e-3))
+    log = train.train_step(train.start(plan, 3, device="cpu"), *batch(2), detail=True)
+    assert float(log["classes"]) > 0 and float(log["gradient_classes"]) > 0
+
+
+def test_the_generator_s_update_leaves_no_gradient_in_the_discriminator():
+    state = train.start(smoke("sr-ugan"), 3, device="cpu")
+    lr, hr, labels = batch(2)
+    updates.generator_backward(state, updates.generate(state, lr), lr, hr, labels, 1.0, False)
+    assert all(p.grad is None for p in state.discriminator.parameters())
+
+
+def test_bf16_starts_where_float32_does():
+    logs = []
+    for precision in ("fp32", "bf16"):
+        state = train.start(smoke("sr-ugan", precision=precision), 3, device="cpu")
+        logs.append(train.train_step(state, *batch(2)))
+        assert all(p.dtype == torch.float32 for p in state.generator.parameters())
+    for name, value in logs[0].items():
+        assert float(logs[1][name]) == pytest.approx(float(value), rel=0.05, abs=1e-3), name
+
+
+def test_running_out_of_memory_says_what_fits(monkeypatch, tmp_path):
+    right = updates.generate
+
+    def small(state, lr):
+        if len(lr) > 1:
+            raise torch.OutOfMemoryError("no room")
+        return right(state, lr)
+
+    monkeypatch.setattr(updates, "generate", small)
+    with pytest.raises(train.TrainingError, match=r"1 of 32x32 fit: --set accumulate=2 "):
         run(smoke("sr-ugan"), tmp_path)
-    assert not (tmp_path / "generator.safetensors").exists()
+    monkeypatch.setattr(updates, "generate", lambda *_: small(None, torch.zeros(2)))
+    with pytest.raises(train.TrainingError, match="no smaller ones fit"):
+        run(smoke("sr-ugan"), tmp_path)
+
+
+def test_tensorboard_gets_every_number_of_the_log(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run(smoke(), tmp_path, tensorboard=True)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    found = [event.value for event in events.Scalars("mse")]
+    assert np.allclose(
+        found, [row["mse"] for row in train.read_log(tmp_path)], rtol=1e-6
+    )  # float32
+
+
+def test_the_log_tells_trouble_once_in_words(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("srkit.updates.colour_drift", lambda *_: torch.tensor(50.0))
+    run(smoke(iterations=9), tmp_path)
+    told = [row["step"] for row in train.read_log(tmp_path) if "warnings" in row]
+    assert told == [6]  # in five rows that come after a fifth of the run
+    printed = capsys.readouterr()
+    assert "colours drift" in printed.out + printed.err
 
 
 # --- SRGAN starts from SRResNet ------------------------------------------------------------------
@@ -378,7 +470,7 @@ def test_srgan_refuses_another_start(tmp_path):
 
 def test_a_start_of_another_width_or_scale_is_refused(tmp_path):
     plan = smoke(width=4)
-    network = train.build_generator(plan.settings())
+    network = updates.build_generator(plan.settings())
     path = save_generator(tmp_path / "narrow.safetensors", network, plan.settings(), {})
     with pytest.raises(train.TrainingError, match="another width or depth"):
         train.start(smoke("srgan", start_from=str(path)), 3, device="cpu")
@@ -388,7 +480,7 @@ def test_a_start_of_another_width_or_scale_is_refused(tmp_path):
 
 def test_a_recipe_survives_its_checkpoint(tmp_path):
     run(smoke("sr-ugan"), tmp_path)
-    assert saved(tmp_path)["recipe"] == asdict(smoke("sr-ugan"))
+    assert saved(tmp_path)["facts"]["recipe"] == asdict(smoke("sr-ugan"))
 
 
 # --- On a GPU ------------------------------------------------------------------------------------
@@ -410,12 +502,30 @@ def test_a_smoke_run_on_the_gpu_gives_a_checkpoint_for_the_cpu(model, tmp_path):
 
 @pytest.mark.gpu
 def test_a_run_resumes_on_the_gpu(tmp_path):
-    def interrupt(state, row, sr):
-        if state.step == 3:
-            raise KeyboardInterrupt
-
     plan = smoke("sr-ugan")
     with pytest.raises(KeyboardInterrupt):
-        train.train(plan, photos(), photos(2), tmp_path, device="cuda", on_sample=interrupt)
+        train.train(plan, photos(), photos(2), tmp_path, device="cuda", on_sample=interrupt_at(3))
     train.train(plan, photos(), photos(2), tmp_path, device="cuda")
     assert [row["step"] for row in train.read_log(tmp_path)] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_bf16_and_compiled_reach_the_psnr_of_float32_eager(tmp_path, device):
+    # At the report's rate of 1e-4. At 1e-3 two runs part by up to 0.1 dB whichever way they are
+    # computed: rounding grows in an early training that is that fast.
+    ways = {"eager": {}, "bf16": {"precision": "bf16"}, "compiled": {"compile": True}}
+    if device == "cuda":
+        ways["compiled"]["precision"] = "bf16"
+    found = {}
+    for name, settings in ways.items():
+        plan = smoke(
+            width=16, blocks=2, batch=8, iterations=500, log_every=100, sample_every=500,
+            checkpoint_every=500, ema=0.98, learning_rate=1e-4, quick_start=True, watch=12,
+            **settings,
+        )  # fmt: skip
+        out = tmp_path / name
+        train.train(plan, photos(16, 48), photos(12, 48, seed=1), out, device=device)
+        found[name] = train.read_log(out)[-1]["psnr"]
+    for name in ways:
+        assert found[name] == pytest.approx(found["eager"], abs=0.05), found  # dB, as asked

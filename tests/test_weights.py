@@ -222,3 +222,20 @@ def test_a_shipped_checkpoint_enlarges_a_picture_sensibly(name):
     assert sr.shape == (1, 3, 21 * scale, 14 * scale) and torch.isfinite(sr).all()
     # mid-grey is 0 in [-1, 1]; a trained network is off by a few levels, an untrained one by many
     assert sr[..., 8:-8, 8:-8].mean().abs() < 0.1
+
+
+def test_the_same_generator_is_the_same_bytes(tmp_path):
+    settings = {"model": "srgan", "scale": 2, "blocks": 1, "width": 4}
+    network = build_generator(settings)
+    files = [
+        save_generator(tmp_path / f"{n}.safetensors", network, settings, {"note": "x" * n})
+        for n in range(1, 9)
+    ]
+    contents = [file.read_bytes() for file in files]
+    again = save_generator(tmp_path / "1.safetensors", network, settings, {"note": "x"})
+    assert again.read_bytes() == contents[0]
+    for file in files:  # every length of the header, which is padded to eights
+        loaded, facts = load_generator(file)
+        assert facts["training"]["note"] == "x" * int(file.stem)
+        for name, value in network.state_dict().items():
+            assert torch.equal(loaded.state_dict()[name], value.half().to(value.dtype))

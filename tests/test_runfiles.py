@@ -1,0 +1,79 @@
+"""What a killed run leaves: checkpoints that are whole or named damaged, logs cut back to them."""
+
+import json
+
+import pytest
+import torch
+
+from srkit import runfiles
+from srkit.runfiles import TrainingError
+
+
+def save(folder, *steps):
+    return [
+        runfiles.save(folder, step, {"step": step, "x": torch.ones(9) * step}) for step in steps
+    ]
+
+
+def test_the_last_two_checkpoints_are_kept_and_the_newest_is_loaded(tmp_path):
+    save(tmp_path, 5, 10, 15)
+    assert [runfiles.step_of(path) for path in runfiles.found(tmp_path)] == [15, 10]
+    assert runfiles.load(tmp_path)["step"] == 15
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_no_checkpoint_is_none(tmp_path):
+    assert runfiles.load(tmp_path) is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
+def test_a_damaged_newest_falls_back_to_the_one_before_aloud(tmp_path, damage, capsys):
+    _, newest = save(tmp_path, 5, 10)
+    content = newest.read_bytes()
+    middle = len(content) // 2
+    flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    newest.write_bytes({"cut": content[:-20], "flipped": flipped, "empty": b""}[damage])
+    assert runfiles.load(tmp_path)["step"] == 5
+    out = capsys.readouterr().out
+    assert f"{newest.name} is damaged" in out and "going on from checkpoint-0000005" in out
+    assert [runfiles.step_of(path) for path in runfiles.found(tmp_path)] == [5]
+
+
+def test_only_damaged_ones_are_refused_and_left_where_they_are(tmp_path):
+    for path in save(tmp_path, 5, 10):
+        path.write_bytes(b"no")
+    with pytest.raises(TrainingError, match=r"every checkpoint in .* is damaged"):
+        runfiles.load(tmp_path)
+    assert len(runfiles.found(tmp_path)) == 2
+
+
+def test_a_checkpoint_that_was_being_written_does_not_count(tmp_path):
+    save(tmp_path, 5)
+    (tmp_path / "checkpoint.part").write_bytes(b"half")
+    assert runfiles.load(tmp_path)["step"] == 5
+    runfiles.cut_back(tmp_path, 5)
+    assert not (tmp_path / "checkpoint.part").exists()
+
+
+def test_logs_and_samples_are_cut_back_to_a_step(tmp_path):
+    (tmp_path / "samples").mkdir()
+    for step in (2, 4, 6):
+        (tmp_path / "samples" / f"step_{step:07d}.png").touch()
+        for name in ("log.jsonl", "times.jsonl"):
+            with (tmp_path / name).open("a") as file:
+                file.write(json.dumps({"step": step}) + "\n")
+    with (tmp_path / "log.jsonl").open("a") as file:
+        file.write('{"step": 8, "ms')  # killed while it wrote
+    runfiles.cut_back(tmp_path, 4)
+    for name in ("log.jsonl", "times.jsonl"):
+        assert runfiles.read_rows(tmp_path / name) == [{"step": 2}, {"step": 4}]
+    assert sorted(f.stem for f in (tmp_path / "samples").iterdir()) == [
+        "step_0000002",
+        "step_0000004",
+    ]
+
+
+def test_differences_are_named_with_both_values():
+    found = runfiles.differences({"batch": 16, "crop": 64, "new": 1}, {"batch": 8, "crop": 64})
+    assert found == "batch 16 (now) and 8 (then), new 1 (now) and None (then)"
+    assert runfiles.differences({"a": (1, 2)}, {"a": [1, 2]}) == ""
