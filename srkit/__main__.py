@@ -6,7 +6,8 @@ Bad input ends with one line that says what was wrong, and exit code 2.
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+
+from srkit.options import parse_setting, parse_value, parser
 
 USER_ERRORS = (ValueError, FileNotFoundError)
 
@@ -15,114 +16,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 for a run that failed, 2 for bad input."""
     options = parser().parse_args(arguments)
     try:
-        return options.run(options)
+        return COMMANDS[options.command](options)
     except USER_ERRORS as error:
         print(f"srkit: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-
-
-def parser() -> argparse.ArgumentParser:
-    """All commands and their options. Imports stay light: `--help` loads no torch."""
-    top = argparse.ArgumentParser(prog="srkit", description=__doc__.splitlines()[0])
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
-
-    report = commands.add_parser("report", help="run the notebooks in order, headlessly")
-    report.add_argument("--preset", default="demo", help="smoke, demo, laptop, gpu or paper")
-    _photo_options(report)
-    report.add_argument("--only", nargs="+", default=[], metavar="NOTEBOOK", help="such as 05 06")
-    report.add_argument("-p", "--parameter", nargs=2, action="append", default=[],
-                        metavar=("NAME", "VALUE"), help="a notebook parameter")  # fmt: skip
-    report.set_defaults(run=run_report)
-
-    lab = commands.add_parser("lab", help="open JupyterLab on the notebooks")
-    lab.add_argument("options", nargs="*", help="passed on to JupyterLab, after --")
-    lab.set_defaults(run=run_lab)
-
-    enlarge = commands.add_parser("upscale", help="enlarge a picture or a folder of pictures")
-    enlarge.add_argument("source", type=Path, help="a picture, or a folder of pictures")
-    enlarge.add_argument("target", type=Path, help="the file or folder to write")
-    enlarge.add_argument("--model", default="sr-ugan", help="bicubic, ..., srgan or sr-ugan")
-    enlarge.add_argument("--scale", type=int, default=2)
-    enlarge.add_argument("--checkpoint", type=Path, help="instead of the shipped one")
-    enlarge.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    enlarge.set_defaults(run=run_upscale)
-
-    evaluate = commands.add_parser("evaluate", help="measure methods on photographs")
-    _photo_options(evaluate)
-    evaluate.add_argument("--name", help="of the data set in the rows; default: the folder's")
-    evaluate.add_argument("--split", default="all", help="train, val or all")
-    evaluate.add_argument("--scale", type=int, default=2)
-    evaluate.add_argument("--methods", nargs="+", help="default: all that there are at this scale")
-    evaluate.add_argument("--sensitivity", action="store_true",
-                          help="FID by protocol, layer, N and resolution instead")  # fmt: skip
-    evaluate.add_argument("--record", type=Path, metavar="FILE", help="add the rows to this file")
-    evaluate.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    evaluate.set_defaults(run=run_evaluate)
-
-    fid = commands.add_parser("fid", help="the FID between two sets of photographs")
-    fid.add_argument("a", metavar="A", help="folder of photographs, or saved statistics (.npz)")
-    fid.add_argument("b", metavar="B", nargs="?", help="the same; may be left out with --save")
-    fid.add_argument("--protocol", help="pytorch, tf or clean; default: the files', or pytorch")
-    fid.add_argument("--layer", type=int, help="2048, 768, 192 or 64; default: the files', or 2048")
-    fid.add_argument("--weights", help="Inception file or its folder; default: $SRKIT_INCEPTION,"
-                     " torch's cache, or a download (91 MB)")  # fmt: skip
-    fid.add_argument("--save", type=Path, metavar="FILE", help="keep A's statistics as .npz")
-    fid.add_argument("--kid", action="store_true", help="add the Kernel Inception Distance")
-    fid.add_argument("--bootstrap", type=int, metavar="ROUNDS", help="add a 95%% interval")
-    fid.add_argument("--paired", action="store_true",
-                     help="A and B are the same photographs, in the order of names")  # fmt: skip
-    fid.add_argument("--batch", type=int, default=32, help="photographs at once")
-    fid.add_argument("--json", action="store_true", help="one JSON object instead of text")
-    fid.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    fid.set_defaults(run=run_fid)
-
-    bench = commands.add_parser("bench", help="measure speed against other programs")
-    bench.add_argument("what", choices=["fid", "train"])
-    bench.add_argument("--weights", help="Inception file; default: untrained, which takes as long")
-    bench.add_argument("--data", default="embedded", help="the photographs to time on")
-    bench.add_argument("--quick", action="store_true", help="toy sizes, to see that it runs")
-    bench.add_argument("--batch", type=int, help="of bench train; default: 32 on a GPU, else 1")
-    bench.add_argument("--rounds", type=int, default=5, help="alternated repetitions")
-    bench.add_argument("--record", type=Path, metavar="FILE", help="add the rows to this file")
-    bench.add_argument("--device", default="cpu", help="auto, cpu or cuda")
-    bench.set_defaults(run=run_bench)
-
-    train = commands.add_parser("train", help="train a model by a recipe; resumes by itself")
-    train.add_argument("--recipe", "--model", dest="recipe", default="sr-ugan",
-                       help="srresnet, srgan, sr-ugan, modern, ...")  # fmt: skip
-    train.add_argument("--scale", type=int, help="2 or 4; default: the recipe's")
-    train.add_argument("--preset", default="demo", help="smoke, demo, laptop, gpu or paper")
-    _photo_options(train)
-    train.add_argument("--held-out", help="folder of photographs to watch (default: the val split)")
-    train.add_argument("--content", default="auto", help="VGG19: torchvision, untrained or a file")
-    train.add_argument("--start-from", default="", help="generator checkpoint to start from")
-    train.add_argument("--skip-small", action="store_true", help="leave out what the crop exceeds")
-    train.add_argument("--out", type=Path, help="default: runs/PRESET/train-MODEL-xSCALE")
-    train.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    train.add_argument("--workers", type=int, default=0, help="data loading processes")
-    train.add_argument("--tensorboard", action="store_true", help="log for TensorBoard too")
-    train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
-                       help="change a field of the recipe, such as batch=16")  # fmt: skip
-    train.set_defaults(run=run_train)
-
-    pack = commands.add_parser("pack", help="decode photographs once, for fast training")
-    _photo_options(pack)
-    pack.add_argument("--out", type=Path, required=True, help="train with --data packed:OUT")
-    pack.add_argument("--split", nargs="+", default=["train", "val"], choices=["train", "val"])
-    pack.add_argument("--short-side", type=int, metavar="PIXELS",
-                      help="resize the train split so, as a recipe's short_side does")  # fmt: skip
-    pack.add_argument("--per-class", type=int, help="of the train split, only so many a class")
-    pack.set_defaults(run=run_pack)
-    return top
-
-
-def _photo_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--data", default="embedded",
-        help="embedded, a photo folder, imagenette[:FOLDER], imagenet:FOLDER or packed:FOLDER",
-    )  # fmt: skip
 
 
 def run_report(options: argparse.Namespace) -> int:
@@ -176,7 +75,7 @@ def run_upscale(options: argparse.Namespace) -> int:
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """`srkit evaluate`: print the table, and keep its rows where told to."""
-    from srkit import results
+    from srkit import repeat, results
     from srkit.data import open_photos
     from srkit.evaluate import available_methods, measure, sensitivity, table
     from srkit.session import available_inception
@@ -199,6 +98,10 @@ def run_evaluate(options: argparse.Namespace) -> int:
     if options.record:
         results.record(options.record, rows)
         print(f"{len(rows)} rows recorded in {options.record}")
+    if options.check:
+        text, same = repeat.check(options.check, rows)
+        print(f"\nAgainst {options.check}:\n{text}", end="")
+        return 0 if same else 1
     return 0
 
 
@@ -246,6 +149,7 @@ def run_train(options: argparse.Namespace) -> int:
     """`srkit train`: write runs/.../generator.safetensors and print where it is."""
     from srkit import parallel, paths
     from srkit.data import open_photos
+    from srkit.heldout import check_apart
     from srkit.recipes import recipe
     from srkit.results import commit
     from srkit.train import TrainingError, train
@@ -256,6 +160,8 @@ def run_train(options: argparse.Namespace) -> int:
     plan = recipe(options.recipe, options.preset, options.scale, **changes)
     photos = open_photos(options.data, "train", plan.per_class, plan.short_side)
     held_out = open_photos(options.held_out or options.data, "all" if options.held_out else "val")
+    for folder in options.keep_out:
+        check_apart(photos, open_photos(folder, "all"))
     if options.skip_small:
         photos = photos.without_small(plan.crop)
     out = options.out or paths.runs(options.preset) / plan.folder
@@ -266,7 +172,7 @@ def run_train(options: argparse.Namespace) -> int:
     try:
         path = train(
             plan, photos, held_out, out, options.content, options.device, options.workers, facts,
-            tensorboard=options.tensorboard,
+            tensorboard=options.tensorboard, minutes=options.minutes,
         )  # fmt: skip
     except TrainingError as error:
         print(f"srkit train: {error}", file=sys.stderr)
@@ -275,6 +181,50 @@ def run_train(options: argparse.Namespace) -> int:
         parallel.leave()
     if first:
         print(f"wrote {path}")
+    return 0
+
+
+def run_ablation(options: argparse.Namespace) -> int:
+    """`srkit ablation`: train and measure the variants, print their table, keep the rows."""
+    from srkit import paths, results
+    from srkit.ablation import VARIANTS, ablate, table
+    from srkit.data import open_photos
+    from srkit.session import available_inception
+    from srkit.train import TrainingError
+    from srkit.updates import pick_device
+
+    device = str(pick_device(options.device))
+    changes = dict(parse_setting(text) for text in options.set)
+    photos = open_photos(options.data, "train")
+    held_out = open_photos(options.data, "val").spread(options.photographs)
+    held_out.name = options.name or held_out.name
+    networks, note = available_inception(device)
+    out = options.out or paths.runs(f"ablation-{options.preset}")
+    print(f"{len(photos)} photographs, {len(held_out)} held out, on {device}; {note}")
+    try:
+        rows = ablate(
+            photos, held_out, out, options.preset, options.seeds, options.variants or [*VARIANTS],
+            networks, options.content, device, changes,
+        )  # fmt: skip
+    except TrainingError as error:
+        print(f"srkit ablation: {error}", file=sys.stderr)
+        return 1
+    print(results.markdown(*table(rows, held_out.name)), end="")
+    if options.record:
+        results.record(options.record, rows)
+        print(f"{len(rows)} rows recorded in {options.record}")
+    return 0
+
+
+def run_ship(options: argparse.Namespace) -> int:
+    """`srkit ship`: into the package's checkpoints, with the time that the run has taken."""
+    from srkit.runfiles import minutes_of
+    from srkit.weights import load_generator, ship
+
+    source = options.folder / "generator.safetensors"
+    name = options.name or load_generator(source)[1]["training"]["recipe"]["name"]
+    path = ship(source, name.removesuffix("-4x"), {"minutes": minutes_of(options.folder)})
+    print(f"shipped {path}")
     return 0
 
 
@@ -301,31 +251,11 @@ def run_pack(options: argparse.Namespace) -> int:
     return 0
 
 
-def parse_setting(text: str) -> tuple[str, object]:
-    """ "batch=16" as ("batch", 16). Raises ValueError on an unknown field or a bad value."""
-    from srkit.recipes import Recipe
-
-    name, sign, after = text.partition("=")
-    own = ("name", "model", "scale", "weights")  # options choose these; weights are no plain value
-    known = {key: value for key, value in vars(Recipe()).items() if key not in own}
-    if not sign or name not in known:
-        raise ValueError(f"--set {text}: expected FIELD=VALUE with one of {', '.join(known)}")
-    value, kind = parse_value(after), type(known[name])
-    optional = (int, float, type(None))
-    if type(value) not in {float: (int, float), type(None): optional}.get(kind, (kind,)):
-        raise ValueError(f"--set {text}: {name} takes a value like {known[name]!r}, not {value!r}")
-    return name, value
-
-
-def parse_value(text: str) -> object:
-    """A number, True, False, None or a tuple where the text is one; else the text itself."""
-    import ast
-
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
+COMMANDS = {
+    "report": run_report, "lab": run_lab, "upscale": run_upscale, "evaluate": run_evaluate,
+    "fid": run_fid, "bench": run_bench, "train": run_train, "ablation": run_ablation,
+    "ship": run_ship, "pack": run_pack,
+}  # fmt: skip
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,6 +4,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,10 @@ from srkit.features import (
 from srkit.fid import Accumulator, FewImagesWarning, Statistics, frechet_distance
 from srkit.inception import FIDInception
 from srkit.pairs import middles
+from srkit.peers import PEERS, find_peer
 from srkit.sampling import bootstrap, interval, kid
 from srkit.upscale import INTERPOLATIONS, upscale
-from srkit.weights import GENERATORS, checkpoint_path, find_checkpoint, sha256
+from srkit.weights import TRAINED, checkpoint_path, find_checkpoint, sha256
 
 SMALL_N = 5_000  # photographs, up to which (and from ten) intervals are worth their minutes
 
@@ -46,32 +48,42 @@ def hr_images(photos: Photos, scale: int, side: int | None = None) -> Iterator[I
 
 
 def enlarge(
-    lr: Image.Image, method: str, scale: int, preset: str = "demo", device: str = "cpu"
+    lr: Image.Image,
+    method: str,
+    scale: int,
+    preset: str = "demo",
+    device: str = "cpu",
+    checkpoint: Path | None = None,
 ) -> Image.Image:
-    """`upscale` by a method's name in tables, which may end in " twice" (2x applied two times)."""
+    """`upscale` by a method's name in tables, which may end in " twice" (2x applied two times), or
+    by a generator in a file of its own, whatever it is called."""
+    if checkpoint is not None:
+        return upscale(lr, "", scale, checkpoint, device)
     if method.endswith(TWICE):
         if scale != 4:
             raise ValueError(f"{method!r} enlarges 4 times, not {scale}")
         once = method.removesuffix(TWICE)
         return enlarge(enlarge(lr, once, 2, preset, device), once, 2, preset, device)
-    checkpoint = find_checkpoint(method, scale, preset) if method in GENERATORS else None
+    checkpoint = find_checkpoint(method, scale, preset) if method in TRAINED else None
     return upscale(lr, method, scale, checkpoint, device)
 
 
 def available_methods(scale: int) -> list[str]:
     """Every interpolation, and every network that there is a shipped checkpoint for; at 4x also
-    the 2x networks applied twice."""
-    native = [model for model in GENERATORS if checkpoint_path(model, scale).is_file()]
-    twice = [m + TWICE for m in GENERATORS if scale == 4 and checkpoint_path(m, 2).is_file()]
-    return [*INTERPOLATIONS, *twice, *native]
+    the 2x networks applied twice; last the peers whose weights were named."""
+    native = [name for name in TRAINED if checkpoint_path(name, scale).is_file()]
+    twice = [name + TWICE for name in TRAINED if scale == 4 and checkpoint_path(name, 2).is_file()]
+    peers = [name for name in PEERS if find_peer(name, scale)]
+    return [*INTERPOLATIONS, *twice, *native, *peers]
 
 
 def weights_of(method: str, scale: int, preset: str) -> str | None:
-    """The first digits of the checkpoint's SHA-256, or None for an interpolation."""
-    model = method.removesuffix(TWICE)
-    if model not in GENERATORS:
-        return None
-    return sha256(find_checkpoint(model, 2 if method.endswith(TWICE) else scale, preset))[:12]
+    """The first digits of the weights' SHA-256, or None for an interpolation."""
+    name = method.removesuffix(TWICE)
+    path = find_peer(name, scale) if name in PEERS else None
+    if name in TRAINED:
+        path = find_checkpoint(name, 2 if method.endswith(TWICE) else scale, preset)
+    return sha256(path)[:12] if path is not None else None
 
 
 def measure(
@@ -82,6 +94,7 @@ def measure(
     preset: str = "demo",
     seed: int = 0,
     device: str = "cpu",
+    checkpoints: Mapping[str, Path] | None = None,
 ) -> list[results.Row]:
     """PSNR, SSIM (Y, border `scale`) and Frechet distances of each method, as result rows.
 
@@ -89,13 +102,16 @@ def measure(
     to 8 bits. The Frechet distances, between all predictions and all HR photographs, are taken on
     pixel patches and on each of `networks`, for these with KID and with 95% intervals of the value
     and of its ratio to bicubic (where bicubic is measured); HR against itself is added as "hr".
+    A method in `checkpoints` is the generator in that file.
     """
+    files = dict(checkpoints or {})
     results.commit()  # the one that this process runs, whatever is committed while it does
     networks = list(networks) if len(photos) > 1 else []  # one photograph has no covariance
     rows: list[results.Row] = []
 
     def found(method: str, metric: str, protocol: str, value: float, **more: Any) -> None:
-        more["weights"] = weights_of(method, scale, preset)
+        own = files.get(method)
+        more["weights"] = sha256(own)[:12] if own else weights_of(method, scale, preset)
         rows.append(
             results.measured(
                 method, photos.name, len(photos), scale, metric, protocol, value, preset, seed,
@@ -111,7 +127,8 @@ def measure(
         for hr in tqdm(hr_images(photos, scale), method, len(photos), disable=None, leave=False):
             sr = hr
             if method != "hr":
-                sr = enlarge(bicubic_lr_pil(hr, scale), method, scale, preset, device)
+                lr = bicubic_lr_pil(hr, scale)
+                sr = enlarge(lr, method, scale, preset, device, files.get(method))
                 scores["PSNR"].append(metrics.psnr(sr, hr, "y", scale))
                 scores["SSIM"].append(metrics.ssim(sr, hr, "y", scale))
             patches.add(patch_features(sr))
@@ -227,7 +244,7 @@ def sensitivity_table(
             own = [row for row in chosen if f"{protocol_name(protocol)}" in row["protocol"]]
             base = results.value(own, metric=metric, method="bicubic")
             value = results.value(own, metric=metric, method=method)
-            line += [_show(base), _show(value / base if value is not None and base else None)]
+            line += [show(base), show(value / base if value is not None and base else None)]
         body.append(line)
     return header, body
 
@@ -247,7 +264,7 @@ def table(
     where they were measured.
     """
     if labels is None:
-        native = {m: f"{results.LABELS[m]} native {scale}x" for m in GENERATORS if scale != 2}
+        native = {m: f"{results.LABELS[m]} native {scale}x" for m in TRAINED if scale != 2}
         labels = results.LABELS | native
     chosen = results.select(rows, dataset=dataset, scale=scale, preset=preset, source="measured")
     metrics_found = {row["metric"] for row in chosen}
@@ -264,15 +281,15 @@ def table(
         for metric in names:
             own = results.select(chosen, method=method, metric=metric)
             row: results.Row = own[0] if own else {"value": None}
-            line.append(_show(row["value"], metric, row.get("interval")))
+            line.append(show(row["value"], metric, row.get("interval")))
             if _has_ratio(metric):
                 base = results.value(chosen, method="bicubic", metric=metric)
                 ratio = None if not own or base is None else float(row["value"]) / base
-                line.append(_show(ratio, interval=row.get("ratio_interval")))
+                line.append(show(ratio, interval=row.get("ratio_interval")))
         if scale == 2:
             quote = results.REPORT_FID.get(method)
             ratio = None if quote is None else quote / results.REPORT_FID["bicubic"]
-            line += [_show(quote, "quote"), _show(ratio)]
+            line += [show(quote, "quote"), show(ratio)]
         body.append(line)
     return header, body
 
@@ -281,14 +298,14 @@ def _has_ratio(metric: str) -> bool:
     return not metric.startswith(("PSNR", "SSIM", "KID"))
 
 
-def _show(
+def show(
     value: float | None, metric: str = "ratio", interval: Sequence[float] | None = None
 ) -> str:
     """A number with the digits that its metric deserves, and its interval; a dash for none."""
     if value is None:
         return "–"
     if metric.startswith("KID"):
-        return f"{value:.3g}"
+        return f"{value:.3g}" + ("" if interval is None else " [{:.3g}, {:.3g}]".format(*interval))
     digits = {"PSNR": 2, "SSIM": 4, measure_name(None): 1}.get(metric, 3)
     if interval is None or interval[0] == interval[1]:  # bicubic's ratio to itself has no spread
         return f"{value:.{digits}f}"

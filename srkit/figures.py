@@ -24,6 +24,7 @@ from srkit.upscale import kernel
 COLOURS = {
     "nearest": "#8c8c8c", "bilinear": "#b8860b", "bicubic": "#5b7aa9", "srresnet": "#3c9d6d",
     "srgan": "#d1772e", "sr-ugan": "#b0304f", "hr": "#222222",
+    "sr-ugan-large-batch": "#7a3f98", "leftthomas-srgan": "#3a3a3a",
 }  # fmt: skip
 
 Picture = Image.Image | np.ndarray | Tensor

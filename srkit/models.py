@@ -113,10 +113,10 @@ class UNetBlock(nn.Module):
 class UpBlock(nn.Module):
     """conv - swish - attention - pixel shuffle: twice the size, a quarter of `channels` out."""
 
-    def __init__(self, channels_in: int, channels: int):
+    def __init__(self, channels_in: int, channels: int, attention: bool = True):
         super().__init__()
         self.conv = conv(channels_in, channels)
-        self.attention = Attention(channels)
+        self.attention = Attention(channels) if attention else nn.Identity()
         self.shuffle = nn.PixelShuffle(2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -134,18 +134,17 @@ class AttentionUNet(nn.Module):
     Shape: (B, 3, H, W) -> (B, 2 * widths[0], H, W).
     """
 
-    def __init__(self, widths: tuple[int, ...] = (64, 96, 128, 256)):
+    def __init__(self, widths: tuple[int, ...] = (64, 96, 128, 256), attention: bool = True):
         super().__init__()
         self.stride = 2 ** (len(widths) - 1)
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         channels = 3
         for width in widths:
-            self.down.append(
-                nn.Sequential(UNetBlock(channels, width), UNetBlock(width, width), Attention(width))
-            )
+            level = nn.Sequential(UNetBlock(channels, width), UNetBlock(width, width))
+            self.down.append(level.append(Attention(width)) if attention else level)
             channels = width
         for width in reversed(widths[:-1]):
-            self.up.append(UpBlock(channels, 4 * width))
+            self.up.append(UpBlock(channels, 4 * width, attention))
             channels = 2 * width  # after concatenation with the skip
         self.channels_out = channels
 
@@ -192,6 +191,10 @@ class SRUGANGenerator(nn.Module):
     of `width` channels, one attention pixel shuffle for each factor of two, a last 9x9 convolution
     (SRGAN's) and tanh. The report has B = 8 blocks of each kind and does not give the higher width.
 
+    Each addition to SRGAN can be left out, to see what it buys (`srkit.ablation`): with `unet=()`
+    one 9x9 convolution takes the U-Net's place, as in SRGAN; without `attention` none is left in
+    U-Net and upsampling; without `dense` the blocks are residual, of two convolutions.
+
     Shape: (B, 3, H, W) in [0, 1] -> (B, 3, scale*H, scale*W) in [-1, 1].
     """
 
@@ -202,16 +205,21 @@ class SRUGANGenerator(nn.Module):
         width: int = 64,
         wide: int = 96,
         unet: tuple[int, ...] = (64, 96, 128, 256),
+        attention: bool = True,
+        dense: bool = True,
     ):
         super().__init__()
         stages = check_scale(scale)
         self.scale = scale
-        self.unet = AttentionUNet(tuple(unet))
-        first = [self.unet.channels_out] + [wide] * blocks
+        base = AttentionUNet(tuple(unet), attention) if unet else None
+        self.unet = base or nn.Sequential(conv(3, width, 9), nn.SiLU())
+        first = [base.channels_out if base else width] + [wide] * blocks
         second = [wide] + [width] * blocks
-        self.wide_blocks = nn.Sequential(*[DenseBlock(c, wide) for c in first[:-1]])
-        self.blocks = nn.Sequential(*[DenseBlock(c, width) for c in second[:-1]])
-        self.upsample = nn.Sequential(*[UpBlock(width, 4 * width) for _ in range(stages)])
+        block = DenseBlock if dense else UNetBlock
+        self.wide_blocks = nn.Sequential(*[block(c, wide) for c in first[:-1]])
+        self.blocks = nn.Sequential(*[block(c, width) for c in second[:-1]])
+        up = [UpBlock(width, 4 * width, attention) for _ in range(stages)]
+        self.upsample = nn.Sequential(*up)
         self.tail = conv(width, 3, 9)
 
     def forward(self, lr: Tensor) -> Tensor:
@@ -229,14 +237,18 @@ def quick_start(generator: nn.Module) -> None:
     start as their skips alone, and the pixel shuffles of the upsampling head as nearest-neighbour
     enlargement (Aitken et al., 2017), so that there is no checkerboard to unlearn.
     """
-    for module in generator.modules():
+    for name, module in generator.named_modules():
         if isinstance(module, ResidualBlock):
             module.body[-1].get_parameter("weight").zero_()
-        elif isinstance(module, DenseBlock):
-            for parameter in module.convs[-1].parameters():
+        elif isinstance(module, DenseBlock | UNetBlock) and not name.startswith("unet"):
+            last = module.convs[-1] if isinstance(module, DenseBlock) else module.body[-2]
+            for parameter in last.parameters():
                 parameter.zero_()
     for part in generator.get_submodule("upsample").children():
-        up = [part.conv, part.attention.mlp[-1]] if isinstance(part, UpBlock) else [part]
+        up = [part]
+        if isinstance(part, UpBlock):
+            up = [part.conv]
+            up += [part.attention.mlp[-1]] if isinstance(part.attention, Attention) else []
         for convolution in up:
             if isinstance(convolution, nn.Conv2d):
                 for values in convolution.parameters():

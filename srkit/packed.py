@@ -1,7 +1,8 @@
 """Photographs decoded once into one file that is memory-mapped: training then waits for no JPEG.
 
 A packed set is a folder with `photos.bin`, the photographs as uint8 (H, W, 3) one after the other,
-and `index.npz`, which says where each begins, its size, label and SHA-256, and what was packed.
+and `index.npz`, which says where each begins, its size, label and SHA-256 (of its pixels, and of
+the file that it came from), and what was packed.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
-VERSION = 1  # of the format
+VERSION = 2  # of the format
 PIXELS, INDEX = "photos.bin", "index.npz"
 
 
@@ -29,6 +30,7 @@ class Pictures(Protocol):
     """What `pack` needs of a set of photographs: `srkit.data.Photos` has it."""
 
     name: str
+    items: Any  # of `Items`
     labels: Sequence[int]
     classes: Sequence[str]
     short_side: int | None
@@ -106,6 +108,18 @@ def identity(items: Items) -> Iterator[str]:
             yield f"{item.parent.name}/{item.name} {item.stat().st_size}"
         else:
             yield f"{item.shape[0]}x{item.shape[1]} {sha256(item).hex()}"
+
+
+def content(items: Items, number: int) -> str:
+    """The SHA-256 of what photograph `number` is: a file's bytes, or pixels in memory; of a packed
+    one, of what it was packed from."""
+    if isinstance(items, PackedItems):
+        place = number if items.numbers is None else items.numbers[number]
+        return items.about["contents"][place].tobytes().hex()
+    item = items[number]
+    if isinstance(item, Path):
+        return hashlib.sha256(item.read_bytes()).hexdigest()
+    return sha256(item).hex()
 
 
 def sha256(photo: np.ndarray) -> bytes:
@@ -208,18 +222,21 @@ def describe(photos: Pictures) -> dict[str, Any]:
 def write_pixels(photos: Pictures, path: Path, progress: bool, threads: int) -> dict[str, Any]:
     """Write all photographs to one file; returns the index's part about their pixels."""
 
-    def decode(number: int) -> tuple[np.ndarray, bytes]:
+    def decode(number: int) -> tuple[np.ndarray, bytes, bytes]:
         photo = np.ascontiguousarray(photos.read(number))
-        return photo, sha256(photo)
+        return photo, sha256(photo), bytes.fromhex(content(photos.items, number))
 
-    shapes, digests = [], []
+    shapes, digests, contents = [], [], []
     decoded = in_order(decode, len(photos), threads)
     hidden = None if progress else True
     with path.open("wb") as file:
-        for photo, digest in tqdm(decoded, photos.name, len(photos), unit="photo", disable=hidden):
+        for photo, digest, whole in tqdm(
+            decoded, photos.name, len(photos), unit="photo", disable=hidden
+        ):
             file.write(photo)
             shapes.append(photo.shape[:2])
             digests.append(digest)
+            contents.append(whole)
     heights, widths = np.array(shapes, np.int64).T
     sizes = heights * widths * 3
     return {
@@ -227,6 +244,7 @@ def write_pixels(photos: Pictures, path: Path, progress: bool, threads: int) -> 
         "heights": heights.astype(np.int32),
         "widths": widths.astype(np.int32),
         "sha256": np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32),
+        "contents": np.frombuffer(b"".join(contents), np.uint8).reshape(-1, 32),
     }
 
 

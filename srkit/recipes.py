@@ -28,11 +28,13 @@ class Recipe:
     name: str = "sr-ugan"  # of RECIPES; fields may have been changed since
     model: str = "sr-ugan"  # srresnet, srgan or sr-ugan
     scale: int = 2
-    # The network (section 4.2): blocks and widths; SR-UGAN only: wide, unet.
+    # The network (section 4.2): blocks and widths; the next four are of SR-UGAN only.
     blocks: int = 8
     width: int = 64
     wide: int = 96
-    unet: tuple[int, ...] = (64, 96, 128, 256)
+    unet: tuple[int, ...] = (64, 96, 128, 256)  # () for none
+    attention: bool = True
+    dense: bool = True
     discriminator: str = ""  # srgan, sr-ugan or unet; "" is the model's own
     discriminator_width: int = 64
     start_from: str = ""  # a checkpoint whose generator is the start
@@ -114,6 +116,7 @@ class Recipe:
         common |= {"width": self.width}
         if self.model == "sr-ugan":
             common |= {"wide": self.wide, "unet": list(self.unet)}
+            common |= {"attention": self.attention, "dense": self.dense}
         return common
 
     def learning_rate_at(self, step: int) -> float:

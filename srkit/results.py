@@ -24,9 +24,10 @@ KEY = ("method", "dataset", "n", "scale", "metric", "protocol", "preset", "sourc
 LABELS = {
     "nearest": "Nearest-neighbor", "bilinear": "Bilinear", "bicubic": "Bicubic",
     "srresnet": "SRResNet", "srgan": "SRGAN", "sr-ugan": "SR-UGAN", "hr": "HR (itself)",
-    "sr-ugan twice": "SR-UGAN 2x, twice", "srresnet twice": "SRResNet 2x, twice",
-    "srgan twice": "SRGAN 2x, twice",
+    "sr-ugan-large-batch": "SR-UGAN, large batch",
+    "leftthomas-srgan": "SRGAN of leftthomas (peer)",
 }  # fmt: skip
+LABELS |= {f"{name} twice": f"{label} 2x, twice" for name, label in LABELS.items()}
 
 REPORT_FID = {"nearest": 67.618, "bilinear": 71.617, "bicubic": 63.162, "sr-ugan": 22.123, "hr": 0}
 

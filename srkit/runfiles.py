@@ -125,3 +125,12 @@ def cut_back(folder: Path, step: int) -> None:
             sample.unlink()
     for aside in (*folder.glob("*.part"), *folder.glob("samples/*.part")):
         aside.unlink()
+
+
+def minutes_of(folder: Path) -> float:
+    """How long a run has computed, by its times.jsonl, over all the parts that it was cut into."""
+    total = last = 0.0
+    for row in read_rows(folder / "times.jsonl"):
+        total += row["seconds"] - (last if row["seconds"] >= last else 0.0)
+        last = row["seconds"]
+    return round(total / 60, 1)

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from srkit import parallel, runfiles
 from srkit.data import Photos, to_image
 from srkit.diagnostics import warnings_in
+from srkit.heldout import check_apart
 from srkit.losses import ContentLoss
 from srkit.pairs import Pairs, Steps, centre_crops, lr_and_hr
 from srkit.recipes import Recipe
@@ -39,6 +40,7 @@ def train(
     metadata: dict[str, Any] | None = None,
     on_sample: Callable[[State, dict[str, Any], Tensor], None] | None = None,
     tensorboard: bool = False,
+    minutes: float | None = None,
 ) -> Path:
     """Run a recipe to its end, or on from where it stopped; returns the generator's checkpoint.
 
@@ -46,11 +48,14 @@ def train(
     same steps' seconds and images/s), `samples/` (a held-out crop over time), `checkpoint-*.pt` (to
     resume from) and `generator.safetensors` (the EMA generator). A run that was killed and begun
     again ends with the same log, samples and weights as one that was not. `on_sample(state, row,
-    sr)` is called at every validation. Ctrl-C ends the step, saves, and says how to go on.
+    sr)` is called at every validation. Ctrl-C ends the step, saves, and says how to go on; so does
+    the end of so many `minutes`, for machines that are lent by the hour.
 
-    Raises TrainingError where the run cannot start, resume or go on.
+    Raises TrainingError where the run cannot start, resume or go on, DataError where a held-out
+    photograph is among those to be trained on.
     """
-    out = Path(out)
+    began, out = time.monotonic(), Path(out)
+    check_apart(photos, held_out)
     world = parallel.join(parallel.own_device(pick_device(device)))
     state = start(recipe, len(photos.classes), content, device, world)
     state.key = run_key(recipe, state.content, photos)
@@ -79,7 +84,8 @@ def train(
             bar.update()
             if detail:
                 run.record(log)
-            if world.any(bool(stop), state.device):
+            late = minutes is not None and time.monotonic() - began > 60 * minutes
+            if world.any((late or bool(stop)) and state.step < recipe.iterations, state.device):
                 run.save()
                 if world.first:
                     print(f"stopped at step {state.step} and saved; the same command goes on there")

@@ -9,14 +9,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from srkit.data import denorm, to_image, to_tensor
-from srkit.weights import GENERATORS, checkpoint_path, load_generator
+from srkit.peers import PEERS, find_peer, load_peer
+from srkit.weights import TRAINED, WeightsError, checkpoint_path, load_generator
 
 INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
-METHODS = (*INTERPOLATIONS, *GENERATORS)
+METHODS = (*INTERPOLATIONS, *TRAINED, *PEERS)
 
 
 def kernel(method: str, x: np.ndarray | float) -> np.ndarray:
@@ -47,11 +48,13 @@ def upscale(
 ) -> Image.Image:
     """Enlarge a picture `scale` times by interpolation or by a trained network.
 
-    `model`: nearest, bilinear, bicubic; srresnet, srgan or sr-ugan (the shipped checkpoint of that
-    scale, or `checkpoint`). Networks work on tiles of `tile` input pixels where a side is longer.
+    `model`: nearest, bilinear, bicubic; srresnet, srgan, sr-ugan or sr-ugan-large-batch (the
+    shipped checkpoint of that scale, or `checkpoint`); leftthomas-srgan (`checkpoint`, or what
+    $SRKIT_LEFTTHOMAS names); "" for whatever `checkpoint` holds. Networks work on tiles of `tile`
+    input pixels where a side is longer.
     Raises ValueError on an unknown model or scale, WeightsError where there is no checkpoint.
     """
-    if model not in METHODS:
+    if model not in METHODS and not (checkpoint and not model):
         raise ValueError(f"unknown model {model!r}; accepted: {', '.join(METHODS)}")
     if not isinstance(scale, int) or scale < 1:
         raise ValueError(f"scale must be a whole number of 1 or more, not {scale!r}")
@@ -59,17 +62,33 @@ def upscale(
     if model in INTERPOLATIONS:
         size = (image.width * scale, image.height * scale)
         return image.resize(size, INTERPOLATIONS[model])
-    path = Path(checkpoint) if checkpoint else checkpoint_path(model, scale)
+    path = Path(checkpoint) if checkpoint else weights_path(model, scale)
     written = path.stat().st_mtime_ns if path.is_file() else 0
     generator = trained_generator(model, scale, path, device, written)
     return to_image(super_resolve(generator, to_tensor(image), tile))
+
+
+def weights_path(model: str, scale: int) -> Path:
+    """The file of a network's weights: the shipped checkpoint, or for a peer what its variable
+    names. Raises WeightsError where that is not set."""
+    if model not in PEERS:
+        return checkpoint_path(model, scale)
+    path = find_peer(model, scale)
+    if path is None:
+        raise WeightsError(
+            f"no {scale}x weights of {model}: set {PEERS[model]} to its file or folder"
+        )
+    return path
 
 
 @lru_cache(maxsize=8)
 def trained_generator(model: str, scale: int, path: Path, device: str, written: int) -> nn.Module:
     """The generator of a checkpoint, loaded once, and anew when the file is: `written` is its
     time."""
-    generator, _ = load_generator(path, model, scale)
+    if model in PEERS:
+        generator = load_peer(path, scale)
+    else:
+        generator, _ = load_generator(path, TRAINED[model] if model else None, scale)
     return generator.to(device).to(memory_format=torch.channels_last)
 
 

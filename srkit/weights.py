@@ -188,6 +188,12 @@ GENERATORS: dict[str, type[nn.Module]] = {
 }
 
 
+# What has a checkpoint of its own, and the model that it is of: the recipes whose outcome is shown.
+TRAINED = {name: name for name in GENERATORS} | {"sr-ugan-large-batch": "sr-ugan"}
+
+MOST_BYTES = 32_000_000  # of a shipped checkpoint
+
+
 def check_model(name: str) -> str:
     """Return the model's name. Raises ValueError where it is none of ours."""
     if name not in GENERATORS:
@@ -195,21 +201,68 @@ def check_model(name: str) -> str:
     return name
 
 
-def checkpoint_path(model: str, scale: int) -> Path:
-    """Where the shipped checkpoint of a model lies, whether or not it is there."""
-    return paths.CHECKPOINTS / f"{check_model(model)}_x{scale}.safetensors"
+def check_trained(name: str) -> str:
+    """Return the name of a trained network. Raises ValueError where it is none of ours."""
+    if name not in TRAINED:
+        raise ValueError(f"unknown model {name!r}; accepted: {', '.join(TRAINED)}")
+    return name
 
 
-def trained_path(model: str, scale: int, preset: str) -> Path:
+def checkpoint_path(name: str, scale: int) -> Path:
+    """Where the shipped checkpoint of that name lies, whether or not it is there."""
+    return paths.CHECKPOINTS / f"{check_trained(name)}_x{scale}.safetensors"
+
+
+def trained_path(name: str, scale: int, preset: str) -> Path:
     """Where notebooks 04 and 06 leave the generator that they train in a preset."""
-    return paths.runs(preset) / f"train-{check_model(model)}-x{scale}" / "generator.safetensors"
+    return paths.runs(preset) / f"train-{check_trained(name)}-x{scale}" / "generator.safetensors"
 
 
-def find_checkpoint(model: str, scale: int, preset: str = "demo") -> Path:
+def find_checkpoint(name: str, scale: int, preset: str = "demo") -> Path:
     """The generator to show: in the presets `gpu` and `paper` the one that they trained, where it
     is there; otherwise the shipped one. Print its path or metadata beside what it made."""
-    own = trained_path(model, scale, preset)
-    return own if preset in ("gpu", "paper") and own.is_file() else checkpoint_path(model, scale)
+    own = trained_path(name, scale, preset)
+    return own if preset in ("gpu", "paper") and own.is_file() else checkpoint_path(name, scale)
+
+
+def sums_file() -> Path:
+    """The SHA-256 of each shipped checkpoint, as `sha256sum -c` reads them."""
+    return paths.CHECKPOINTS / "SHA256SUMS"
+
+
+def read_sums() -> dict[str, str]:
+    """File name -> SHA-256 of the shipped checkpoints."""
+    lines = sums_file().read_text(encoding="utf-8").splitlines() if sums_file().is_file() else []
+    return {name: digest for digest, name in (line.split() for line in lines)}
+
+
+def check_shipped(path: Path, digest: str) -> None:
+    """Raise WeightsError where a shipped checkpoint is not the one that was shipped."""
+    shipped_there = path.resolve().parent == paths.CHECKPOINTS.resolve()
+    if shipped_there and read_sums().get(path.name) != digest:
+        raise WeightsError(
+            f"{path.name} is not the checkpoint that srkit ships (sha256 {digest[:12]}, not in"
+            f" {sums_file().name}): restore it with git or by installing srkit again, or keep your"
+            " own outside of the package and pass it as a checkpoint"
+        )
+
+
+def ship(source: str | Path, name: str, facts: dict[str, Any]) -> Path:
+    """Make a trained generator the shipped one of that name and its scale, with `facts` added to
+    what it says of its training.
+
+    Raises WeightsError where it is another model's, or too large to be shipped.
+    """
+    generator, found = load_generator(source, TRAINED[check_trained(name)])
+    path = checkpoint_path(name, found["settings"]["scale"])
+    if Path(source).stat().st_size > MOST_BYTES:
+        raise WeightsError(f"{source} is larger than {MOST_BYTES:,} bytes, too large to be shipped")
+    save_generator(path, generator, found["settings"], found["training"] | facts)
+    sums = read_sums() | {path.name: sha256(path)}
+    aside = sums_file().with_suffix(".part")
+    aside.write_text("".join(f"{sums[file]}  {file}\n" for file in sorted(sums)), encoding="utf-8")
+    os.replace(aside, sums_file())
+    return path
 
 
 def save_generator(
@@ -250,6 +303,7 @@ def load_generator(
     path = Path(path)
     if not path.is_file():
         raise WeightsError(f"no checkpoint at {path}; shipped: {', '.join(shipped()) or 'none'}")
+    check_shipped(path, digest := sha256(path))
     try:
         with safe_open(path, framework="pt") as file:
             text = file.metadata() or {}
@@ -267,7 +321,7 @@ def load_generator(
     except (RuntimeError, TypeError) as error:
         what = " ".join(str(error).split())
         raise WeightsError(f"{path} does not fit its own settings: {what}") from error
-    return generator.eval(), {"settings": settings, "training": training, "sha256": sha256(path)}
+    return generator.eval(), {"settings": settings, "training": training, "sha256": digest}
 
 
 def build_generator(settings: dict[str, Any]) -> nn.Module:

@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def no_local_settings(monkeypatch, tmp_path_factory):
     """A test sees neither the user's srkit variables nor their cache of downloaded weights."""
-    for name in ("SRKIT_VGG19", "SRKIT_INCEPTION", "SRKIT_ROOT"):
+    for name in ("SRKIT_VGG19", "SRKIT_INCEPTION", "SRKIT_ROOT", "SRKIT_LEFTTHOMAS"):
         monkeypatch.delenv(name, raising=False)
     empty = tmp_path_factory.getbasetemp() / "no-downloads"
     monkeypatch.setenv("TORCH_HOME", str(empty))
@@ -63,6 +63,12 @@ def vgg19_file() -> Path:
 def inception_file() -> Path:
     """The real FID Inception, BatchNorm folded, complete up to 768 features."""
     return _shared("weights", INCEPTION_FILE)
+
+
+@pytest.fixture
+def leftthomas_file() -> Path:
+    """The trained 2x generator of another project."""
+    return _shared("weights", "leftthomas_srgan_netG_x2.pth")
 
 
 @pytest.fixture

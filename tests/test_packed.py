@@ -175,8 +175,8 @@ def test_missing_halves_are_named(train):
 
 
 def test_another_format_is_refused(train):
-    rewrite_index(train, version=2, heights=None)
-    with pytest.raises(DataError, match=r"index\.npz is of format 2, this srkit reads 1; remove"):
+    rewrite_index(train, version=1, heights=None)
+    with pytest.raises(DataError, match=r"index\.npz is of format 1, this srkit reads 2; remove"):
         open_train(train)
 
 

@@ -18,11 +18,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 # What each module may import of the others: imports run one way (see the map in README.md).
 ORDER = (
-    "paths", "models", "discriminators", "metrics", "weights", "losses", "recipes", "protocols",
-    "packed", "data", "pairs", "runfiles", "diagnostics", "parallel", "updates", "train",
-    "inception", "fid", "sampling", "features", "results", "upscale", "evaluate", "figures",
-    "diagrams", "session", "widgets", "live", "compare", "bench", "bench_train", "report",
-    "__main__",
+    "paths", "models", "discriminators", "metrics", "weights", "peers", "losses", "recipes",
+    "protocols", "packed", "data", "heldout", "context", "pairs", "runfiles", "diagnostics",
+    "parallel", "updates", "train", "inception", "fid", "sampling", "features", "results",
+    "repeat", "upscale", "evaluate", "figures", "diagrams", "session", "ablation", "widgets",
+    "live", "compare", "bench", "bench_train", "report", "options", "__main__",
 )  # fmt: skip
 
 

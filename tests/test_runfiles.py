@@ -77,3 +77,10 @@ def test_differences_are_named_with_both_values():
     found = runfiles.differences({"batch": 16, "crop": 64, "new": 1}, {"batch": 8, "crop": 64})
     assert found == "batch 16 (now) and 8 (then), new 1 (now) and None (then)"
     assert runfiles.differences({"a": (1, 2)}, {"a": [1, 2]}) == ""
+
+
+def test_minutes_are_summed_over_the_parts_of_a_run(tmp_path):
+    seconds = [30, 60, 20, 50, 10]  # begun again twice
+    rows = "".join(f'{{"step": {n}, "seconds": {s}}}\n' for n, s in enumerate(seconds, start=1))
+    (tmp_path / "times.jsonl").write_text(rows)
+    assert runfiles.minutes_of(tmp_path) == pytest.approx((60 + 50 + 10) / 60, abs=0.05)

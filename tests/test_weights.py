@@ -198,8 +198,8 @@ def test_a_shipped_checkpoint_is_small_fp16_and_named_for_what_it_holds(name):
     with safe_open(path, framework="pt") as file:
         kinds = {file.get_tensor(key).dtype for key in file.keys()}  # noqa: SIM118
     assert torch.float16 in kinds and kinds <= {torch.float16, torch.int64}
-    model, _, scale = name.rpartition("_x")
-    load_generator(path, model, int(scale))
+    trained, _, scale = name.rpartition("_x")
+    load_generator(path, weights.TRAINED[trained], int(scale))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -239,3 +239,59 @@ def test_the_same_generator_is_the_same_bytes(tmp_path):
         assert facts["training"]["note"] == "x" * int(file.stem)
         for name, value in network.state_dict().items():
             assert torch.equal(loaded.state_dict()[name], value.half().to(value.dtype))
+
+
+# --- Shipping ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def checkpoints(tmp_path, monkeypatch):
+    """An empty folder in the place of the package's checkpoints."""
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    monkeypatch.setattr(paths, "CHECKPOINTS", folder)
+    return folder
+
+
+def small(folder, training=None):
+    settings = {"model": "sr-ugan", "scale": 2, "blocks": 1, "width": 4, "wide": 4, "unet": [4, 4]}
+    path = folder / "generator.safetensors"
+    return save_generator(path, build_generator(settings), settings, training or {"iterations": 7})
+
+
+def test_ship_puts_a_generator_under_its_name_with_its_hash(tmp_path, checkpoints):
+    source = small(tmp_path)
+    path = weights.ship(source, "sr-ugan-large-batch", {"minutes": 1.5})
+    assert path == checkpoints / "sr-ugan-large-batch_x2.safetensors"
+    network, facts = load_generator(path, "sr-ugan", 2)
+    assert facts["training"] == {"iterations": 7, "minutes": 1.5}
+    for name, value in load_generator(source)[0].state_dict().items():
+        assert torch.equal(network.state_dict()[name], value)
+    assert weights.read_sums() == {path.name: weights.sha256(path)}
+    weights.ship(source, "sr-ugan", {})
+    assert len(weights.read_sums()) == 2
+
+
+def test_a_shipped_checkpoint_that_was_changed_is_refused(tmp_path, checkpoints):
+    path = weights.ship(small(tmp_path), "sr-ugan", {})
+    other = small(tmp_path, {"iterations": 8})
+    path.write_bytes(other.read_bytes())  # whole, and not what was shipped
+    with pytest.raises(WeightsError, match=r"sr-ugan_x2\.safetensors is not the checkpoint that"):
+        load_generator(path)
+    load_generator(other)  # one's own, elsewhere, is
+
+
+def test_only_what_fits_is_shipped(tmp_path, checkpoints, monkeypatch):
+    source = small(tmp_path)
+    with pytest.raises(WeightsError, match="holds sr-ugan at 2x, not model srgan"):
+        weights.ship(source, "srgan", {})
+    with pytest.raises(ValueError, match="unknown model 'esrgan'"):
+        weights.ship(source, "esrgan", {})
+    monkeypatch.setattr(weights, "MOST_BYTES", 100)
+    with pytest.raises(WeightsError, match="too large to be shipped"):
+        weights.ship(source, "sr-ugan", {})
+    assert list(checkpoints.iterdir()) == []
+
+
+def test_every_shipped_checkpoint_has_its_hash():
+    assert set(weights.read_sums()) == {f"{name}.safetensors" for name in shipped()}
