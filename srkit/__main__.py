@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from srkit.options import parse_setting, parse_value, parser
 
-USER_ERRORS = (ValueError, FileNotFoundError)
+USER_ERRORS = (ValueError, OSError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -134,10 +134,11 @@ def run_bench(options: argparse.Namespace) -> int:
 
     if options.what == "fid":
         rows = bench_fid(
-            options.data, options.weights, options.rounds, options.quick, options.device
+            options.data, options.weights, options.rounds, options.quick, options.device or "cpu"
         )
     else:
-        rows = bench_train(options.batch, options.rounds, options.quick, options.device)
+        device = options.device or "auto"
+        rows = bench_train(options.batch, options.rounds, options.quick, device)
     print(summary(rows), end="")
     if options.record:
         results.record(options.record, rows)
@@ -167,6 +168,11 @@ def run_train(options: argparse.Namespace) -> int:
     out = options.out or paths.runs(options.preset) / plan.folder
     first = parallel.first()
     if first:
+        if plan.start_recipe and not plan.start_from:
+            print(
+                f"note: {plan.name} is meant to go on from {plan.start_recipe}'s generator"
+                " (--start-from FILE); this run starts from fresh weights"
+            )
         print(f"{plan}\n{len(photos)} photographs of {len(photos.classes)} classes; into {out}")
     facts = {"preset": options.preset, "commit": commit()}
     try:
@@ -236,6 +242,9 @@ def run_pack(options: argparse.Namespace) -> int:
     from srkit.packed import PIXELS, is_packed, pack
 
     changes = {"per_class": options.per_class, "short_side": options.short_side}
+    if options.data == "embedded" and any(changes.values()):
+        raise ValueError("the embedded photographs are tiles of one size: --short-side and"
+                         " --per-class do not apply to them")  # fmt: skip
     if "train" not in options.split and any(changes.values()):
         raise ValueError("--short-side and --per-class are for the train split; val is kept whole")
     sets = {s: open_photos(options.data, s, **changes if s == "train" else {})

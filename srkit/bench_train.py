@@ -95,6 +95,7 @@ def bench_train(
     runs. VGG19 is untrained unless `content` names another: its time is the same."""
     where = pick_device(device)
     gpu = where.type == "cuda"
+    best = bf16_product(where) if gpu else 0.0
     preset = "smoke" if quick else "paper"
     ways = {k: v for k, v in WAYS.items() if gpu or "compile" not in v}
     rows = []
@@ -109,17 +110,19 @@ def bench_train(
         for name, settings in ways.items():
             state = prepared(replace(plan, **settings), content, device)  # type: ignore[arg-type]
             work[name] = partial(train_step, state, lr, hr, labels)
+        work = {name: run for name, run in work.items() if runs(name, run, size)}
         seconds = alternate(work, rounds)
-        about = (
-            f"one update, {size} of {plan.crop}x{plan.crop}, {'toy size' if quick else 'full size'}"
-        )
+        about = f"one update, {size} of {plan.crop}x{plan.crop}, {'toy' if quick else 'full'} size"
+        about += "; convolutions of fp32 in TF32" if gpu else ""
+        flop = size * step_flop(plan, content, device) if gpu else 0.0
         for name, own in seconds.items():
-            values = {"rate / the plain loop's": seconds["plain loop"] / own}
+            values = {}
+            if "plain loop" in seconds:
+                values["rate / the plain loop's"] = seconds["plain loop"] / own
             if gpu:
-                flop = step_flop(work["srkit, fp32"])
                 values["photographs/s"] = size / own
                 values["TFLOP/s"] = flop / own / 1e12
-                values["share of the bf16 product"] = flop / own / bf16_product(where)
+                values["share of the bf16 product"] = flop / own / best
             for metric, value in values.items():
                 rows.append(
                     timing_row(
@@ -132,11 +135,25 @@ def bench_train(
     return rows
 
 
-def step_flop(run: Callable[[], object]) -> float:
-    """The floating point operations of one update, counted."""
-    with FlopCounterMode(display=False) as counter:
+def runs(name: str, run: Callable[[], object], batch: int) -> bool:
+    """Whether a way fits into memory and compiles; says so aloud where it does not."""
+    try:
         run()
-    return float(counter.get_total_flops())
+    except torch.OutOfMemoryError:
+        print(f"left out: {name} does not fit at a batch of {batch}; use --batch")
+    except Exception as error:
+        print(f"left out: {name} does not run: {str(error).strip().partition(chr(10))[0]}")
+    else:
+        return True
+    return False
+
+
+def step_flop(plan: Recipe, content: str, device: str) -> float:
+    """The floating point operations of one update, for each photograph, counted on two."""
+    state = prepared(replace(plan, batch=2), content, device)
+    with FlopCounterMode(display=False) as counter:
+        train_step(state, *batch_of(plan, 2, state.device))
+    return counter.get_total_flops() / 2
 
 
 def bf16_product(device: torch.device, side: int = 8192, rounds: int = 20) -> float:

@@ -15,7 +15,7 @@ from srkit.metrics import psnr
 
 def gradient_map(generator: nn.Module, lr: Tensor) -> Tensor:
     """The effective receptive field on photographs: |d SR(middle) / d LR|, summed over channels,
-    divided by its sum, and averaged over the photographs.
+    divided by its sum, and averaged over the photographs. `diagrams.effective_radius` reads it.
 
     Shape: lr (N, 3, h, w) in [0, 1] -> (h, w), sum 1.
     """
@@ -30,21 +30,6 @@ def gradient_map(generator: nn.Module, lr: Tensor) -> Tensor:
         field = gradient[0].abs().sum(0).cpu()
         total += field / field.sum()
     return total / len(lr)
-
-
-def radius_of(field: Tensor, share: float) -> float:
-    """The radius around the middle, in LR pixels, within which `share` of a map's sum lies.
-
-    Shape: (h, w).
-    """
-    height, width = field.shape
-    y = (torch.arange(height) - height // 2)[:, None].double()
-    x = (torch.arange(width) - width // 2)[None].double()
-    distance = (y**2 + x**2).sqrt().flatten()
-    order = distance.argsort()
-    sums = field.flatten().double()[order].cumsum(0)
-    place = int(torch.searchsorted(sums, share * sums[-1]))
-    return float(distance[order][min(place, len(order) - 1)])
 
 
 @torch.no_grad()

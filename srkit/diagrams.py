@@ -17,7 +17,8 @@ from matplotlib.patches import FancyBboxPatch
 from torch import Tensor, nn
 
 from srkit import discriminators, models
-from srkit.figures import panel
+from srkit.figures import colour, panel
+from srkit.results import LABELS
 
 # What is drawn as one box; everything inside it is summed up in its label.
 UNITS: dict[type[nn.Module], tuple[str, str]] = {
@@ -259,3 +260,20 @@ def effective_radius(field: Tensor, scale: int = 2, share: float = 0.9) -> int:
     distance = torch.maximum(offsets[:, None], offsets[None, :])  # (lr_size, lr_size)
     within = [float(field[distance <= reach].sum()) for reach in range(int(distance.max()) + 1)]
     return scale * next(r for r, total in enumerate(within) if total >= share * within[-1])
+
+
+def context_curves(curves: Mapping[str, Mapping[int, float]]) -> Figure:
+    """What context buys: PSNR of the same pixels against how much a network was shown around them,
+    as the difference to the least that it was shown; a line a method."""
+    figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+    for method, curve in curves.items():
+        radii, values = [*curve], [*curve.values()]
+        gain = [value - values[0] for value in values]
+        axes.plot(radii, gain, "o-", color=colour(method), ms=4, lw=1.4, label=LABELS[method])
+    axes.axhline(0, color="#444", lw=0.8)
+    axes.set(xlabel="LR pixels shown around the target", ylabel="PSNR gained (dB)", xscale="log")
+    axes.set_xticks([], minor=True)
+    axes.set_xticks(radii, [f"{radius}" for radius in radii])
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.25)
+    return figure

@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     bench.add_argument("--batch", type=int, help="of bench train; default: 32 on a GPU, else 1")
     bench.add_argument("--rounds", type=int, default=5, help="alternated repetitions")
     bench.add_argument("--record", type=Path, metavar="FILE", help="add the rows to this file")
-    bench.add_argument("--device", default="cpu", help="auto, cpu or cuda")
+    bench.add_argument("--device", help="auto, cpu or cuda; default: cpu for fid, auto for train")
     bench.set_defaults(command="bench")
 
     train = commands.add_parser("train", help="train a model by a recipe; resumes by itself")
@@ -86,12 +86,13 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--skip-small", action="store_true", help="leave out what the crop exceeds")
     train.add_argument("--out", type=Path, help="default: runs/PRESET/train-MODEL-xSCALE")
     train.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    train.add_argument("--workers", type=int, default=0, help="data loading processes")
+    train.add_argument("--workers", type=int, default=-1,
+                       help="loading processes; default: the cores on a GPU, else 0")  # fmt: skip
     train.add_argument("--minutes", type=float,
                        help="save and stop after so long; the same command goes on")  # fmt: skip
     train.add_argument("--tensorboard", action="store_true", help="log for TensorBoard too")
     train.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE",
-                       help="change a field of the recipe, such as batch=16")  # fmt: skip
+                       help="a field of the recipe, such as batch=16 or weights.mse=0")  # fmt: skip
     train.set_defaults(command="train")
 
     ablation = commands.add_parser("ablation", help="SR-UGAN without each of its parts in turn")
@@ -139,8 +140,10 @@ def parse_setting(text: str) -> tuple[str, object]:
     from srkit.recipes import Recipe
 
     name, sign, after = text.partition("=")
-    own = ("name", "model", "scale", "weights")  # options choose these; weights are no plain value
-    known = {key: value for key, value in vars(Recipe()).items() if key not in own}
+    plain = vars(Recipe())
+    own = ("name", "model", "scale", "weights")  # options choose these; weights are below
+    known = {key: value for key, value in plain.items() if key not in own}
+    known |= {f"weights.{key}": value for key, value in vars(plain["weights"]).items()}
     if not sign or name not in known:
         raise ValueError(f"--set {text}: expected FIELD=VALUE with one of {', '.join(known)}")
     value, kind = parse_value(after), type(known[name])

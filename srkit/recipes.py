@@ -77,13 +77,27 @@ class Recipe:
         for name in [*networks, *times, "crop", "batch", "accumulate", "watch", "watch_crop"]:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name, least in (("blocks", 1), ("seed", 0), ("drop_at", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
+        for name in ("per_class", "short_side"):
+            if (limit := getattr(self, name)) is not None and limit < 1:
+                raise ValueError(f"{name} must be None, or 1 or more, not {limit}")
+        decays = {"ema": (self.ema,), "betas": self.betas}
+        for name, values in decays.items():
+            real = all(isinstance(v, int | float) and 0 <= v < 1 for v in values)
+            if not real or len(values) != (1 if name == "ema" else 2):
+                raise ValueError(f"{name} must be in [0, 1), betas two of them: {values}")
+        if not all(isinstance(width, int) and width > 0 for width in self.unet):
+            raise ValueError(f"unet must be widths such as (64, 96), or () for none: {self.unet}")
         choices = {"lr_filter": LR_FILTERS, "precision": PRECISIONS}
         for name, accepted in (choices | {"discriminator": ("", *DISCRIMINATORS)}).items():
             if (value := getattr(self, name)) not in accepted:
                 options = ", ".join(option or '""' for option in accepted)
                 raise ValueError(f"unknown {name} {value!r}; accepted: {options}")
-        if self.crop % self.scale:
-            raise ValueError(f"crop must be a multiple of the scale {self.scale}, not {self.crop}")
+        for name in ("crop", "watch_crop"):
+            if (side := getattr(self, name)) % self.scale:
+                raise ValueError(f"{name} must be a multiple of the scale {self.scale}, not {side}")
         if self.accumulate > self.batch:
             raise ValueError(f"accumulate must be 1 to {self.batch}, the batch: {self.accumulate}")
         if self.class_loss and self.discriminator_kind != "sr-ugan":
@@ -128,9 +142,13 @@ class Recipe:
         regular = step % self.sample_every == 0
         return regular or step in self.sample_at or step == self.iterations
 
+    def saves(self, step: int) -> bool:
+        """Whether the run keeps a checkpoint after `step` updates; the last is kept anyhow."""
+        return step % self.checkpoint_every == 0 and step < self.iterations
+
     def logs(self, step: int) -> bool:
         """Whether the run logs (checkpoints and samples are at logged steps) after `step`."""
-        return step % self.log_every == 0 or step == 1 or self.samples(step)
+        return step % self.log_every == 0 or step == 1 or self.samples(step) or self.saves(step)
 
 
 # What each model changes against the fields' defaults, which are SR-UGAN's by the report.
@@ -215,7 +233,8 @@ LARGE_BATCH = {"paper": 32, "gpu": 64, "laptop": 32, "demo": 64, "smoke": 4}
 def recipe(
     name: str = "sr-ugan", preset: str = "paper", scale: int | None = None, **changes: Any
 ) -> Recipe:
-    """A recipe by its name in a preset, with any field changed by keyword.
+    """A recipe by its name in a preset, with any field changed by keyword; "weights.mse" and the
+    like change one weight of the losses.
 
     `scale=4` is the native 4x of it, as the ending -4x of its name.
     Raises ValueError on an unknown name, preset or scale, TypeError on an unknown field.
@@ -235,6 +254,9 @@ def recipe(
         plan = same_images(plan, LARGE_BATCH[preset])
     if "iterations" in changes and "drop_at" not in changes:  # keep the drop where it was, in part
         changes["drop_at"] = round(changes["iterations"] * plan.drop_at / plan.iterations)
+    own = {key: changes.pop(key) for key in list(changes) if key.startswith("weights.")}
+    weights = {key.removeprefix("weights."): value for key, value in own.items()}
+    changes["weights"] = replace(changes.get("weights", plan.weights), **weights)
     return replace(plan, **changes)
 
 

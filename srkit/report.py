@@ -6,12 +6,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import nbformat
 import papermill
 from nbconvert import HTMLExporter
-from papermill.engines import NBClientEngine, papermill_engines
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 from srkit import paths, results
@@ -78,11 +80,39 @@ def use_own_kernel(folder: Path) -> None:
     os.environ["JUPYTER_PATH"] = os.pathsep.join([str(folder), *kept])
 
 
-class SpokenEngine(NBClientEngine):
-    """papermill's engine, saying which code cell it is in."""
+class PatientClient(PapermillNotebookClient):
+    """papermill's client, which asks again for a reply that it was not told of.
+
+    An output widget makes the client write to the shell channel while it waits there for a cell's
+    reply. ZeroMQ announces a message once, and that write can swallow the announcement: the reply
+    lies there, and the client would wait until the cell's timeout. So it looks every few seconds.
+    """
+
+    LOOK_EVERY = 2.0  # seconds
+
+    def start_new_kernel_client(self, **options):
+        client = super().start_new_kernel_client(**options)
+        wait = client.shell_channel.get_msg
+
+        async def get_msg(timeout: float | None = None) -> dict[str, Any]:
+            end = None if timeout is None else time.monotonic() + timeout
+            while True:
+                left = self.LOOK_EVERY if end is None else end - time.monotonic()
+                try:
+                    return await wait(timeout=max(0.0, min(self.LOOK_EVERY, left)))
+                except Empty:
+                    if end is not None and time.monotonic() >= end:
+                        raise
+
+        client.shell_channel.get_msg = get_msg
+        return client
+
+
+class SpokenEngine(Engine):
+    """papermill's engine with `PatientClient`, saying which code cell it is in."""
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, **options) -> None:
+    def execute_managed_notebook(cls, nb_man, kernel_name, execution_timeout=None, **_) -> None:
         cells = nb_man.nb.cells
         numbers = [i for i, cell in enumerate(cells) if cell.cell_type == "code"]
         begin = nb_man.cell_start
@@ -95,7 +125,8 @@ class SpokenEngine(NBClientEngine):
             begin(cell, cell_index, **more)
 
         nb_man.cell_start = cell_start
-        super().execute_managed_notebook(nb_man, kernel_name, **options)
+        options = {"timeout": execution_timeout, "startup_timeout": 60, "kernel_name": kernel_name}
+        PatientClient(nb_man, **options).execute()
 
 
 def run_notebook(source: Path, folder: Path, parameters: Mapping[str, Any], preset: str) -> Path:
@@ -108,24 +139,16 @@ def run_notebook(source: Path, folder: Path, parameters: Mapping[str, Any], pres
     papermill_engines.register("srkit", SpokenEngine)
     os.environ.pop("MPLBACKEND", None)  # the kernel's own inline backend makes the pictures
     failure = None
-    for last in (False, True):
-        try:
-            papermill.execute_notebook(
-                str(source), str(target), dict(parameters), engine_name="srkit",
-                kernel_name="python3", progress_bar=False, cwd=str(paths.root()),
-                execution_timeout=CELL_TIMEOUT[preset], log_output=False,
-            )  # fmt: skip
-        except PapermillExecutionError as error:
-            failure = f"{source.name}, cell In [{error.exec_count}]: {error.ename}: {error.evalue}"
-        except TimeoutError as error:
-            # Now and then Jupyter loses the message that a cell with a widget has ended.
-            if not last:
-                print("  a cell did not end in time; the notebook is run once more", flush=True)
-                continue
-            failure = f"{source.name}: {type(error).__name__}: {error}"
-        except Exception as error:  # a kernel that died
-            failure = f"{source.name}: {type(error).__name__}: {error}"
-        break
+    try:
+        papermill.execute_notebook(
+            str(source), str(target), dict(parameters), engine_name="srkit",
+            kernel_name="python3", progress_bar=False, cwd=str(paths.root()),
+            execution_timeout=CELL_TIMEOUT[preset], log_output=False,
+        )  # fmt: skip
+    except PapermillExecutionError as error:
+        failure = f"{source.name}, cell In [{error.exec_count}]: {error.ename}: {error.evalue}"
+    except Exception as error:  # a cell that took too long, or a kernel that died
+        failure = f"{source.name}: {type(error).__name__}: {error}"
     if target.is_file():
         page, _ = HTMLExporter().from_notebook_node(nbformat.read(target, as_version=4))
         target.with_suffix(".html").write_text(page, encoding="utf-8")

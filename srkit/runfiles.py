@@ -62,7 +62,7 @@ def step_of(path: Path) -> int:
 
 def load(folder: Path) -> dict[str, Any] | None:
     """The newest checkpoint that is whole, or None where there is none at all. Damaged ones are
-    named aloud and deleted, since the run will write them anew.
+    named aloud; `cut_back` deletes them, since the run will write them anew.
 
     Raises TrainingError where there are only damaged ones.
     """
@@ -79,8 +79,6 @@ def load(folder: Path) -> dict[str, Any] | None:
             continue
         if damaged:
             print(f"going on from {path.name}, the one before")
-            for broken in damaged:
-                broken.unlink()
         return content
     if files:
         raise TrainingError(
@@ -104,9 +102,22 @@ def differences(now: dict[str, Any], then: dict[str, Any]) -> str:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a .jsonl file; a last line that was cut off is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    """The rows of a .jsonl file; a last line that was cut off is left out.
+
+    Raises TrainingError naming the line where another one is damaged.
+    """
+    lines = path.read_bytes().split(b"\n") if path.is_file() else [b""]
+    rows = []
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            row = json.loads(line)
+            rows.append(row | {"step": int(row["step"])})
+        except (ValueError, KeyError, TypeError) as error:
+            raise TrainingError(
+                f"line {number} of {path} is damaged ({error}); restore the file from a copy, or"
+                " begin the run anew in another folder"
+            ) from error
+    return rows
 
 
 def cut_rows(path: Path, step: int) -> None:
@@ -117,7 +128,10 @@ def cut_rows(path: Path, step: int) -> None:
 
 
 def cut_back(folder: Path, step: int) -> None:
-    """Bring log, times and samples of a run back to what they were at a step."""
+    """Bring checkpoints, log, times and samples of a run back to what they were at a step."""
+    for path in found(folder):
+        if step_of(path) > step:
+            path.unlink()
     for name in ("log.jsonl", "times.jsonl"):
         cut_rows(folder / name, step)
     for sample in folder.glob("samples/step_*.png"):

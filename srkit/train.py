@@ -1,16 +1,16 @@
 """Training: the loop, what it writes, and exact resume (the report's section 5)."""
 
-import hashlib
 import json
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -21,12 +21,15 @@ from srkit import parallel, runfiles
 from srkit.data import Photos, to_image
 from srkit.diagnostics import warnings_in
 from srkit.heldout import check_apart
-from srkit.losses import ContentLoss
 from srkit.pairs import Pairs, Steps, centre_crops, lr_and_hr
 from srkit.recipes import Recipe
+from srkit.resume import describe, pack, resume, run_key
 from srkit.runfiles import TrainingError
 from srkit.updates import State, pick_device, start, train_step, validate, what_fits
-from srkit.weights import load_generator, save_generator
+from srkit.weights import save_generator
+
+ASKED = 10  # updates between two times that several processes ask each other whether to stop
+SETTLED = 1000  # updates at most, or a fifth of the run, before anything is warned of
 
 
 def train(
@@ -36,7 +39,7 @@ def train(
     out: str | Path,
     content: str = "auto",
     device: str = "auto",
-    workers: int = 0,
+    workers: int = -1,
     metadata: dict[str, Any] | None = None,
     on_sample: Callable[[State, dict[str, Any], Tensor], None] | None = None,
     tensorboard: bool = False,
@@ -49,7 +52,8 @@ def train(
     resume from) and `generator.safetensors` (the EMA generator). A run that was killed and begun
     again ends with the same log, samples and weights as one that was not. `on_sample(state, row,
     sr)` is called at every validation. Ctrl-C ends the step, saves, and says how to go on; so does
-    the end of so many `minutes`, for machines that are lent by the hour.
+    the end of so many `minutes`, for machines that are lent by the hour. `workers` processes load
+    photographs: 0 is this one, -1 as many as there are cores on a GPU, and 0 on a CPU.
 
     Raises TrainingError where the run cannot start, resume or go on, DataError where a held-out
     photograph is among those to be trained on.
@@ -62,9 +66,10 @@ def train(
     if world.first:
         (out / "samples").mkdir(parents=True, exist_ok=True)
     world.wait()
-    resume(state, out, describe(state, photos))
+    facts = describe(state, photos) | (metadata or {})
+    resume(state, out, facts)
     watched = centre_crops(held_out, recipe.watch_crop, recipe.watch)
-    run = Run(state, photos, watched, out, metadata or {}, on_sample, tensorboard)
+    run = Run(state, watched, out, facts, on_sample, tensorboard)
     batches = loader(state, photos, workers)
     bar = tqdm(
         total=recipe.iterations, initial=state.step, unit="step",
@@ -75,17 +80,20 @@ def train(
             hr = hr.to(state.device, non_blocking=True)
             lr, hr = lr_and_hr(hr, recipe.scale, recipe.lr_filter)
             lr, hr = (x.contiguous(memory_format=torch.channels_last) for x in (lr, hr))
-            detail, labels = recipe.logs(state.step + 1), labels.to(state.device)
+            detail = recipe.logs(state.step + 1)
+            labels = labels.to(state.device, non_blocking=True)
             log = {}
-            with suppress(torch.OutOfMemoryError):
+            with suppress(torch.OutOfMemoryError), compilation(recipe, run):
                 log = train_step(state, lr, hr, labels, detail)
             if not log:  # what the step had allocated is free again only here
                 raise TrainingError(what_fits(state, lr, hr, labels))
             bar.update()
             if detail:
                 run.record(log)
+            if state.step == recipe.iterations or (world.size > 1 and state.step % ASKED):
+                continue
             late = minutes is not None and time.monotonic() - began > 60 * minutes
-            if world.any((late or bool(stop)) and state.step < recipe.iterations, state.device):
+            if world.any(late or bool(stop), state.device):
                 run.save()
                 if world.first:
                     print(f"stopped at step {state.step} and saved; the same command goes on there")
@@ -96,6 +104,9 @@ def train(
 def loader(state: State, photos: Photos, workers: int = 0) -> DataLoader:
     """What is left of the recipe's batches, this process's share of each: (hr, labels)."""
     recipe, world = state.recipe, state.world
+    if workers < 0:
+        workers = min(16, os.cpu_count() or 1) if state.device.type == "cuda" else 0
+    photos = replace(photos, cache_bytes=photos.cache_bytes // max(1, workers))
     pairs = Pairs(photos, recipe.scale, recipe.crop, recipe.iterations * recipe.batch, recipe.seed)
     steps = Steps(state.step, recipe.iterations, recipe.batch, world.rank, world.size)
     return DataLoader(
@@ -114,6 +125,7 @@ def signals_noted() -> Iterator[list[int]]:
         if noted:
             raise KeyboardInterrupt
         noted.append(number)
+        tqdm.write("stopping after this update; once more breaks it off")
 
     if threading.current_thread() is not threading.main_thread():
         yield noted
@@ -126,15 +138,31 @@ def signals_noted() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def compilation(recipe: Recipe, run: "Run") -> Iterator[None]:
+    """Around an update: says that the first one compiles, and what to do where that fails."""
+    first = recipe.compile and run.state.step == run.first_step
+    if first and run.state.world.first:
+        tqdm.write("compiling the networks, which takes minutes")
+    try:
+        yield
+    except (torch.OutOfMemoryError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if not first:
+            raise
+        line = str(error).strip().partition("\n")[0]
+        raise TrainingError(f"the networks do not compile ({line}); use compile=False") from error
+
+
 @dataclass
 class Run:
     """What a run writes; only the first process does."""
 
     state: State
-    photos: Photos
     watched: Tensor  # (N, 3, H, W) in [0, 1]
     out: Path
-    metadata: dict[str, Any]
+    facts: dict[str, Any]
     on_sample: Callable[[State, dict[str, Any], Tensor], None] | None
     tensorboard: bool
 
@@ -142,15 +170,18 @@ class Run:
         detail = self.watched.diff(dim=-1).abs().mean((1, 2, 3))
         self.kept = int(detail.argmax())  # the crop that samples show
         self.rows = runfiles.read_rows(self.out / "log.jsonl")
-        self.began, self.first_step = time.perf_counter(), self.state.step
+        self.began = time.perf_counter()
+        self.first_step = self.state.step
+        self.timed = (self.began, self.state.step)  # the row of times.jsonl before
         self.board = None
         if self.state.world.first:
-            to_image(self.watched[self.kept]).save(self.out / "held_out.png")
+            self.write_picture(self.watched[self.kept], self.out / "held_out.png")
             self.board = board(self.out, self.state.step) if self.tensorboard else None
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
-        if kind is None:
+        unchanged = self.state.step == self.first_step and runfiles.found(self.out)
+        if kind is None and not unchanged:
             self.save()
         if self.board is not None:
             self.board.close()
@@ -169,7 +200,8 @@ class Run:
                 self.write_sample(sr)
             told = {text for old in self.rows for text in old.get("warnings", [])}
             self.rows = [*self.rows, row]
-            settled = [row for row in self.rows if row["step"] > recipe.iterations // 5]
+            early = min(recipe.iterations // 5, SETTLED)
+            settled = [row for row in self.rows if row["step"] > early]
             new = [text for text in warnings_in(settled) if text not in told]
             if new:
                 row["warnings"] = new
@@ -177,38 +209,57 @@ class Run:
             self.write_row(row)
             if sr is not None and self.on_sample:
                 self.on_sample(state, row, sr)
-        if state.step % recipe.checkpoint_every == 0 and state.step < recipe.iterations:
+        if recipe.saves(state.step):
             self.save()
 
     def check_finite(self) -> None:
-        """Raise TrainingError where a term has ceased to be finite since the last check."""
-        firsts = {
-            name: int(self.state.world.sum(step.clone())) for name, step in self.state.bad.items()
-        }
-        bad = {name: step for name, step in firsts.items() if step}
-        if bad:
-            good = runfiles.found(self.out)
-            where = f"the last good checkpoint is {good[0].name}" if good else "no checkpoint yet"
-            names = " and ".join(sorted(bad))
-            raise TrainingError(
-                f"{names} not finite at step {min(bad.values())}, nothing was saved since; {where}."
-                " Lower the learning rate or the term's weight, or use precision fp32"
-            )
+        """Raise TrainingError where a term has ceased to be finite since the last check, naming the
+        first one."""
+        if not self.state.bad:
+            return
+        never = torch.iinfo(torch.long).max
+        steps = torch.stack([*self.state.bad.values()])
+        firsts = self.state.world.least(torch.where(steps > 0, steps, never)).tolist()
+        if min(firsts) == never:
+            return
+        own = [n for n, at in zip(self.state.bad, firsts, strict=True) if at == min(firsts)]
+        terms = [name for name in own if name != "generator" and "gradient" not in name]
+        self.stop_for(f"{' and '.join(sorted(terms or own))} not finite at step {min(firsts)}")
+
+    def check_weights(self) -> None:
+        """Raise TrainingError where a network holds NaN or infinity: nobody could go on from it."""
+        for name in ("generator", "ema", "discriminator"):
+            network = getattr(self.state, name)
+            values = network.state_dict().values() if network else ()
+            if not all(bool(value.isfinite().all()) for value in values):
+                self.stop_for(f"weights of the {name} not finite at step {self.state.step}")
+
+    def stop_for(self, what: str) -> NoReturn:
+        """Raise TrainingError, naming the checkpoint before."""
+        good = runfiles.found(self.out)
+        where = f"the last good checkpoint is {good[0].name}" if good else "no checkpoint yet"
+        raise TrainingError(
+            f"{what}, nothing was saved since; {where}."
+            " Lower the learning rate or the term's weight, or use precision fp32"
+        )
 
     def write_sample(self, sr: Tensor) -> None:
         path = self.out / "samples" / f"step_{self.state.step:07d}.png"
+        self.write_picture(sr[self.kept], path)
+
+    def write_picture(self, picture: Tensor, path: Path) -> None:
         aside = path.with_suffix(".part")
-        to_image(sr[self.kept]).save(aside, format="PNG")
+        to_image(picture).save(aside, format="PNG")
         aside.replace(path)
 
     def write_row(self, row: dict[str, Any]) -> None:
         """The row into log.jsonl, which two runs have alike, and its times beside it."""
-        seconds = time.perf_counter() - self.began
-        done = (self.state.step - self.first_step) * self.state.recipe.batch
-        times = {"step": row["step"], "seconds": round(seconds, 3)}
-        times["images_per_second"] = round(done / seconds, 2)
-        left = self.state.recipe.iterations - self.state.step
-        times["seconds_left"] = round(left * seconds / (self.state.step - self.first_step))
+        now, step, recipe = time.perf_counter(), self.state.step, self.state.recipe
+        update = (now - self.timed[0]) / (step - self.timed[1])  # seconds, since the row before
+        times = {"step": step, "seconds": round(now - self.began, 3)}
+        times["images_per_second"] = round(recipe.batch / update, 2)
+        times["seconds_left"] = round((recipe.iterations - step) * update)
+        self.timed = (now, step)
         for name, line in (("log.jsonl", row), ("times.jsonl", times)):
             with (self.out / name).open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
@@ -221,11 +272,13 @@ class Run:
         """A checkpoint to resume from, and the generator as it is."""
         state = self.state
         self.check_finite()
+        self.check_weights()
         if state.world.first:
-            facts = describe(state, self.photos)
+            seen = {"iterations": state.step, "images_seen": state.step * state.recipe.batch}
+            facts = self.facts | seen
             runfiles.save(self.out, state.step, pack(state, facts))
             path = self.out / "generator.safetensors"
-            save_generator(path, state.ema, state.recipe.settings(), facts | self.metadata)
+            save_generator(path, state.ema, state.recipe.settings(), facts)
         state.world.wait()
 
 
@@ -251,87 +304,6 @@ def log_row(state: State, log: dict[str, Tensor]) -> dict[str, Any]:
         row["content_to_adversarial"] = row["gradient_content"] / row["gradient_adversarial"]
     row["learning_rate"] = state.recipe.learning_rate_at(state.step - 1)
     return row
-
-
-# --- What a run is, and going on with it ---------------------------------------------------------
-
-
-def describe(state: State, photos: Photos) -> dict[str, Any]:
-    """What a checkpoint says of its own training."""
-    recipe = state.recipe
-    settings, start = described(recipe)
-    return {
-        "key": state.key,
-        "content": state.content.name if state.content else "none",
-        "recipe": settings,
-        "start": start,  # the training that this one went on from
-        "data": photos.name,
-        "photographs": len(photos),
-        "classes": len(photos.classes),
-        "iterations": state.step,
-        "images_seen": state.step * recipe.batch,
-        "seed": recipe.seed,
-        "device": str(state.device),
-        "torch": str(torch.__version__),  # the string alone loads with weights_only
-    }
-
-
-def described(recipe: Recipe) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """A recipe's settings, and the training of the checkpoint that it starts from: named by its
-    hash, not by where somebody keeps it."""
-    settings = asdict(recipe)
-    if not recipe.start_from:
-        return settings, None
-    trained = load_generator(recipe.start_from)[1]
-    settings["start_from"] = f"{trained['settings']['model']}, sha256 {trained['sha256'][:12]}"
-    return settings, trained["training"]
-
-
-def run_key(recipe: Recipe, content: ContentLoss | None, photos: Photos) -> str:
-    """A hash of all that decides a run's outcome: recipe, content network and photographs."""
-    name = content.name if content else "none"
-    parts = [described(recipe)[0], name, photos.short_side, *photos.labels, *photos.identity()]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
-
-
-PARTS = ("generator", "ema", "discriminator", "generator_optimiser", "discriminator_optimiser")
-
-
-def pack(state: State, facts: dict[str, Any]) -> dict[str, Any]:
-    """All that a run needs to go on: photographs, crops and flips depend on the step alone, and
-    nothing else in a step is random."""
-    parts = {name: getattr(state, name) for name in PARTS}
-    content = {name: part.state_dict() for name, part in parts.items() if part is not None}
-    return content | {"step": state.step, "facts": facts}
-
-
-def resume(state: State, out: Path, facts: dict[str, Any]) -> None:
-    """Load the newest whole checkpoint into a fresh state, and cut log and samples back to it; all
-    of them where there is none.
-
-    Raises TrainingError where it was made with other settings or photographs, naming them.
-    """
-    saved = runfiles.load(out)
-    if saved is not None:
-        then = saved["facts"]
-        for what in ("recipe", "content", "photographs", "classes", "key"):
-            now, before = ({what: f[what]} if what != "recipe" else f[what] for f in (facts, then))
-            different = runfiles.differences(now, before)
-            if different and what == "key":
-                different = f"photographs: other ones, or changed since ({then['data']} then)"
-            if different:
-                raise TrainingError(
-                    f"{out} holds a run with other settings: {different}; use the same, or another"
-                    " output folder"
-                )
-        for name in PARTS:
-            part = getattr(state, name)
-            if part is not None:
-                part.load_state_dict(saved[name])
-        state.step = saved["step"]
-    if state.world.first:
-        runfiles.cut_back(out, state.step)
-    state.world.wait()
 
 
 def read_log(out: str | Path) -> list[dict[str, Any]]:

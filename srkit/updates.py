@@ -61,6 +61,12 @@ def start(
     generator starts from that checkpoint, as SRGAN does from SRResNet.
     """
     where, world = parallel.own_device(pick_device(device)), world or World()
+    if recipe.accumulate > recipe.batch // world.size:
+        raise TrainingError(
+            f"a batch of {recipe.batch} on {world.size} processes cannot be split into"
+            f" {recipe.accumulate} parts each (accumulate)"
+        )
+    prepare_backends(recipe)
     torch.manual_seed(recipe.seed)
     generator = build_generator(recipe.settings())
     if recipe.quick_start:
@@ -89,6 +95,8 @@ def start(
     state.content = content_loss(recipe, content)
     if state.content is not None:
         state.content.to(where).to(memory_format=torch.channels_last)
+        if recipe.compile:
+            state.content.network.compile()
     if recipe.weights.adversarial or recipe.weights.classes:
         kind, width = recipe.discriminator_kind, recipe.discriminator_width
         state.discriminator = ready(build_discriminator(kind, classes, width))
@@ -96,6 +104,14 @@ def start(
         unused = kind == "sr-ugan" and not recipe.class_loss
         state.spread_discriminator = parallel.spread(state.discriminator, world, unused)
     return state
+
+
+def prepare_backends(recipe: Recipe) -> None:
+    """cuDNN looks for the fastest convolutions, since all batches have one shape; compiled graphs
+    keep their buffers, since the diagnostics go through them more than once."""
+    torch.backends.cudnn.benchmark = True
+    if recipe.compile:
+        torch._functorch.config.donated_buffer = False  # type: ignore[attr-defined]
 
 
 def content_loss(recipe: Recipe, content: str) -> losses.ContentLoss | None:
@@ -137,7 +153,7 @@ def train_step(
     set_learning_rate(state)
     state.generator.train()
     count = state.recipe.accumulate
-    parts = list(zip(lr.chunk(count), hr.chunk(count), labels.chunk(count), strict=True))
+    parts = list(zip(*(x.tensor_split(count) for x in (lr, hr, labels)), strict=True))
     predicted = [generate(state, lr)] if len(parts) == 1 else None  # (B, 3, H, W)
     log: dict[str, Tensor] = {}
     if state.discriminator_optimiser is not None:
@@ -270,20 +286,23 @@ def update_ema(ema: nn.Module, model: nn.Module, step: int, decay: float) -> Non
 
 
 def what_fits(state: State, lr: Tensor, hr: Tensor, labels: Tensor) -> str:
-    """After running out of memory: what to set, by trying smaller parts of the batch and crop."""
-    crop, batch = hr.shape[-1], len(hr)
+    """After running out of memory: what to set, by trying smaller parts of the batch and crop, in
+    this process alone."""
+    state.spread_generator = state.spread_discriminator = None
+    crop, batch, size = hr.shape[-1], len(hr), state.world.size
     side, count = crop, batch
     while side >= 32:
         while count > 1:
             count = count // 2
             cut = side // state.recipe.scale
             if fits(state, lr[:count, :, :cut, :cut], hr[:count, :, :side, :side], labels[:count]):
-                smaller = "" if side == crop else f" crop={side}"
+                smaller = "" if side == crop else f" --set crop={side}"
                 parts = -(-batch // count)
                 return (
                     f"out of memory with {batch} crops of {crop}x{crop}; {count} of {side}x{side}"
                     f" fit: --set accumulate={parts}{smaller} trains on the same batch in parts,"
-                    f" --set batch={count}{smaller} on a smaller one"
+                    f" --set batch={count * size}{smaller} on a smaller one (a run that was begun"
+                    " keeps its settings: give another --out)"
                 )
         side, count = side // 2, 2
     return (

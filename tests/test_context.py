@@ -6,6 +6,7 @@ from torch import nn
 
 from srkit import context
 from srkit.data import bicubic_lr
+from srkit.diagrams import effective_radius
 from srkit.metrics import psnr
 from srkit.models import SRUGANGenerator
 
@@ -31,14 +32,7 @@ def test_a_box_has_the_box_as_its_field(reach):
     near = slice(12 - reach, 12 + reach + 1)
     expected[near, near] = 1 / (2 * reach + 1) ** 2
     assert torch.allclose(field, expected, atol=1e-7)
-    assert context.radius_of(field, 1.0 - 1e-9) == pytest.approx(reach * 2**0.5)
-
-
-def test_the_radius_holds_the_share():
-    field = torch.zeros(9, 9)
-    field[4, 4], field[4, 6], field[0, 4] = 0.5, 0.4, 0.1
-    radii = [context.radius_of(field, share) for share in (0.4, 0.8, 0.95)]
-    assert radii == [0, 2, 4]
+    assert effective_radius(field, 2, 1.0 - 1e-6) == 2 * reach
 
 
 def test_context_stops_helping_where_the_network_stops_looking():

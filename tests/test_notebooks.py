@@ -1,10 +1,13 @@
 """The notebooks: as committed, and executed by papermill in the smoke preset."""
 
+import asyncio
 import base64
 import json
 import subprocess
 import sys
 from pathlib import Path
+from queue import Empty
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -138,22 +141,52 @@ def test_committed_notebooks_do_not_change_when_stripped():
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("hangs", [1, 2])
-def test_a_cell_that_never_ends_gets_one_more_try(tmp_path, monkeypatch, capsys, hangs):
-    tries = []
+class Channel:
+    """A channel whose message has arrived unannounced: only a new look finds it."""
 
-    def execute(source, target, *_, **__):
-        tries.append(source)
-        if len(tries) <= hangs:
-            raise TimeoutError("a cell timed out")
-        Path(target).write_text(Path(source).read_text())
+    def __init__(self, looks: int):
+        self.looks, self.asked = looks, []
 
-    monkeypatch.setattr(report.papermill, "execute_notebook", execute)
-    write_notebook(tmp_path, "1 + 1")
-    (source,) = (tmp_path / "notebooks").glob("*.ipynb")
-    if hangs == 1:
-        assert report.run_notebook(source, tmp_path / "out", {}, "smoke").is_file()
-    else:
-        with pytest.raises(report.NotebookError, match="TimeoutError: a cell timed out"):
-            report.run_notebook(source, tmp_path / "out", {}, "smoke")
-    assert len(tries) == 2 and "once more" in capsys.readouterr().out
+    async def get_msg(self, timeout=None):
+        self.asked.append(timeout)
+        await asyncio.sleep(timeout)
+        if len(self.asked) < self.looks:
+            raise Empty
+        return {"content": "reply"}
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """The get_msg of `PatientClient` over a `Channel`."""
+
+    def make(looks):
+        channel = Channel(looks)
+        client = SimpleNamespace(shell_channel=channel)
+        base = report.PapermillNotebookClient
+        monkeypatch.setattr(base, "start_new_kernel_client", lambda self, **_: client)
+        monkeypatch.setattr(report.PatientClient, "LOOK_EVERY", 0.02)
+        nb_man = SimpleNamespace(nb=nbformat.v4.new_notebook())
+        return channel, report.PatientClient(nb_man).start_new_kernel_client().shell_channel.get_msg
+
+    return make
+
+
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_a_reply_that_was_not_announced_is_found_by_looking_again(patient, timeout):
+    channel, get_msg = patient(3)
+    assert asyncio.run(get_msg(timeout))["content"] == "reply"
+    assert len(channel.asked) == 3 and max(channel.asked) <= 0.02
+
+
+def test_looking_again_ends_with_the_timeout(patient):
+    _, get_msg = patient(10**6)
+    with pytest.raises(Empty):
+        asyncio.run(get_msg(0.1))
+
+
+@pytest.mark.notebook
+def test_a_cell_that_never_ends_is_a_notebook_error(clone, monkeypatch, capsys):
+    monkeypatch.setitem(report.CELL_TIMEOUT, "smoke", 3)
+    write_notebook(clone, "import time; time.sleep(600)")
+    assert main(["report", "--preset", "smoke"]) == 1
+    assert "CellTimeoutError" in capsys.readouterr().err

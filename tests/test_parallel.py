@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from srkit import parallel, runfiles
+from srkit.recipes import recipe
 from srkit.train import read_log
+from srkit.updates import start
 from srkit.weights import load_generator, load_state
 
 TRAIN = ["-m", "srkit", "train", "--preset", "smoke", "--device", "cpu", "--content", "untrained"]
@@ -23,10 +25,13 @@ def run(*command: object) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batch", [4, 3])  # 3: two photographs in one process, one in the other
-def test_two_processes_give_the_losses_of_one(make_folder, tmp_path, batch):
+@pytest.mark.parametrize(
+    ("model", "batch"),
+    [("sr-ugan", 3), ("srgan", 4), ("srgan", 3)],  # 3: two in one process
+)
+def test_two_processes_give_the_losses_of_one(make_folder, tmp_path, model, batch):
     folder = make_folder({f"{n % 2}/{n}.png": (48, 48) for n in range(8)})
-    options = ["--model", "sr-ugan", "--data", folder, "--set", f"batch={batch}"]
+    options = ["--model", model, "--data", folder, "--set", f"batch={batch}"]
     options += ["--set", "iterations=6"]
     alone = run(*TRAIN, *options, "--out", tmp_path / "one")
     assert alone.returncode == 0, alone.stderr
@@ -46,9 +51,36 @@ def test_two_processes_give_the_losses_of_one(make_folder, tmp_path, batch):
     )
     for p, q in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.allclose(p, q, atol=5e-3)
-    (checkpoint, *_) = runfiles.found(tmp_path / "two")
+    (checkpoint, _) = runfiles.found(tmp_path / "two")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-9])
+    again = run(*torchrun, *TRAIN, *options, "--out", tmp_path / "two")  # both find it damaged
+    assert again.returncode == 0 and "is damaged" in again.stdout, again.stderr
     again = run(*TRAIN, *options, "--out", tmp_path / "two")  # one process goes on from two's files
-    assert again.returncode == 0 and runfiles.step_of(checkpoint) == 6, again.stderr
+    assert again.returncode == 0 and len(runfiles.found(tmp_path / "two")) == 2, again.stderr
+
+
+def test_a_share_that_cannot_be_split_is_refused_before_it_hangs():
+    plan = recipe("sr-ugan", "smoke", batch=3, accumulate=2)
+    world = parallel.World(0, 2)
+    with pytest.raises(runfiles.TrainingError, match=r"batch of 3 on 2 processes .* 2 parts each"):
+        start(plan, 3, "untrained", "cpu", world)
+
+
+def test_batchnorm_of_one_share_is_torch_s_own(monkeypatch):
+    monkeypatch.setattr(parallel, "all_reduce", lambda sums: sums)  # of a world of one
+    torch.manual_seed(0)
+    own, ours = torch.nn.BatchNorm2d(4), parallel.CPUSyncBatchNorm(4)
+    x = torch.randn(3, 4, 5, 6) * 3 + 1
+    results = []
+    for layer in (own, ours):
+        given = x.clone().requires_grad_()
+        layer.weight.data.copy_(torch.arange(1.0, 5))
+        out = layer(given)
+        (out * torch.arange(out.numel()).view_as(out).cos()).sum().backward()
+        results.append([out, given.grad, layer.weight.grad, layer.bias.grad, *layer.buffers()])
+    for expected, found in zip(*results, strict=True):
+        assert torch.allclose(expected, found, atol=2e-5), (expected, found)
+    assert torch.allclose(own.eval()(x), ours.eval()(x), atol=1e-6)
 
 
 def test_a_world_of_one_needs_no_torchrun(monkeypatch):
@@ -65,7 +97,7 @@ def test_a_world_of_one_needs_no_torchrun(monkeypatch):
 @pytest.mark.parametrize("model", ["sr-ugan", "srgan"])
 def test_kills_at_random_instants_lose_nothing(tmp_path, model):
     script = Path(__file__).parent / "kills.py"
-    done = run(script, tmp_path, os.environ.get("SRKIT_KILLS", 5), 0, model)
+    done = run(script, tmp_path, os.environ.get("SRKIT_KILLS", 10), 0, model)
     assert done.returncode == 0, done.stderr
     count = int(done.stdout.split()[-2])
     whole = tmp_path / "whole"

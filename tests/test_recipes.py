@@ -15,6 +15,22 @@ MODELS = ("srresnet", "srgan", "sr-ugan")
 TWICE = [name for name in RECIPES if not name.endswith("-4x")]
 
 
+# --- What is refused ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("betas", (0.9,)), ("betas", ("a", "b")), ("unet", ("a",)), ("unet", (0, 8)),
+        ("blocks", 0), ("ema", 2.0), ("drop_at", -5), ("per_class", 0), ("short_side", 0),
+        ("seed", -1), ("watch_crop", 33),
+    ],
+)  # fmt: skip
+def test_a_field_that_makes_no_sense_is_named(field, value):
+    with pytest.raises(ValueError, match=field):
+        recipe("sr-ugan", "smoke", **{field: value})
+
+
 # --- To the letter -------------------------------------------------------------------------------
 
 
@@ -167,10 +183,12 @@ def test_the_drop_keeps_its_place_when_the_length_changes():
 
 def test_samples_and_logs_come_when_the_recipe_says():
     plan = recipe(
-        "srresnet", "smoke", iterations=20, sample_every=8, sample_at=(1, 3), log_every=5
+        "srresnet", "smoke", iterations=20, sample_every=8, sample_at=(1, 3), log_every=5,
+        checkpoint_every=9,
     )  # fmt: skip
     assert [n for n in range(1, 21) if plan.samples(n)] == [1, 3, 8, 16, 20]
-    assert [n for n in range(1, 21) if plan.logs(n)] == [1, 3, 5, 8, 10, 15, 16, 20]
+    assert [n for n in range(1, 21) if plan.saves(n)] == [9, 18]
+    assert [n for n in range(1, 21) if plan.logs(n)] == [1, 3, 5, 8, 9, 10, 15, 16, 18, 20]
 
 
 def test_unknown_names_presets_and_fields_are_refused():

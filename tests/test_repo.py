@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 ORDER = (
     "paths", "models", "discriminators", "metrics", "weights", "peers", "losses", "recipes",
     "protocols", "packed", "data", "heldout", "context", "pairs", "runfiles", "diagnostics",
-    "parallel", "updates", "train", "inception", "fid", "sampling", "features", "results",
+    "parallel", "updates", "resume", "train", "inception", "fid", "sampling", "features", "results",
     "repeat", "upscale", "evaluate", "figures", "diagrams", "session", "ablation", "widgets",
     "live", "compare", "bench", "bench_train", "report", "options", "__main__",
 )  # fmt: skip

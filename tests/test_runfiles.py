@@ -36,6 +36,7 @@ def test_a_damaged_newest_falls_back_to_the_one_before_aloud(tmp_path, damage, c
     assert runfiles.load(tmp_path)["step"] == 5
     out = capsys.readouterr().out
     assert f"{newest.name} is damaged" in out and "going on from checkpoint-0000005" in out
+    runfiles.cut_back(tmp_path, 5)
     assert [runfiles.step_of(path) for path in runfiles.found(tmp_path)] == [5]
 
 
@@ -71,6 +72,13 @@ def test_logs_and_samples_are_cut_back_to_a_step(tmp_path):
         "step_0000002",
         "step_0000004",
     ]
+
+
+@pytest.mark.parametrize("line", [b"Expecting}", b'{"mse": 1}', b'{"step": 2, "m', b"\xff\xfe}"])
+def test_a_damaged_line_of_a_log_is_named(tmp_path, line):
+    (tmp_path / "log.jsonl").write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 3}\n')
+    with pytest.raises(TrainingError, match=r"line 2 of .*log\.jsonl is damaged"):
+        runfiles.cut_back(tmp_path, 3)
 
 
 def test_differences_are_named_with_both_values():

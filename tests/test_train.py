@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from srkit import losses, runfiles, train, updates
+from srkit import losses, resume, runfiles, train, updates
 from srkit.data import Photos, bicubic_lr, norm, to_tensor
 from srkit.losses import Weights
 from srkit.metrics import psnr
 from srkit.recipes import RECIPES, Recipe, recipe
-from srkit.weights import VGG19, WeightsError, load_generator, save_generator
+from srkit.weights import VGG19, WeightsError, load_generator, load_state, save_generator
 
 MODELS = ("srresnet", "srgan", "sr-ugan")
 
@@ -245,7 +245,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(model, tmp_path,
     run(smoke(model), tmp_path / "parts")
     whole, parts = saved(tmp_path / "whole"), saved(tmp_path / "parts")
     assert whole["step"] == 6
-    for part in train.PARTS:
+    for part in resume.PARTS:
         assert (part in whole) == (part in parts)
         assert equal(whole.get(part), parts.get(part)), part
     for name in ("log.jsonl", "generator.safetensors", "samples/step_0000006.png"):
@@ -345,6 +345,84 @@ def test_a_loss_that_is_not_finite_stops_at_the_last_good_checkpoint(
     assert state["step"] == 3 and all(v.isfinite().all() for v in state["ema"].values())
 
 
+def test_of_several_bad_terms_the_first_is_named(monkeypatch, tmp_path):
+    plan = smoke("sr-ugan", log_every=5, checkpoint_every=5)
+    right, calls = losses.mse_loss, []
+
+    def breaks(*args):
+        calls.append(1)
+        return right(*args) * (float("nan") if len(calls) == 2 else 1)
+
+    monkeypatch.setattr(losses, "mse_loss", breaks)
+    with pytest.raises(train.TrainingError, match=r"^mse not finite at step 2, "):
+        run(plan, tmp_path)
+
+
+@pytest.mark.parametrize("part", ["generator", "ema", "discriminator"])
+def test_weights_that_are_not_finite_are_never_saved(tmp_path, part):
+    def poison(state, row, _):
+        if row["step"] == 6:
+            next(iter(getattr(state, part).parameters())).data[0] = float("nan")
+
+    with pytest.raises(train.TrainingError, match=rf"weights of the {part} not finite at step 6, "):
+        run(smoke("sr-ugan"), tmp_path, on_sample=poison)
+    assert saved(tmp_path)["step"] == 3
+    run(smoke("sr-ugan"), tmp_path)  # and it can go on from there
+    assert saved(tmp_path)["step"] == 6
+
+
+def test_a_checkpoint_is_kept_when_the_recipe_says_whatever_else_it_logs(tmp_path):
+    run(smoke(iterations=7, log_every=5, sample_every=7, checkpoint_every=3), tmp_path)
+    assert [runfiles.step_of(path) for path in runfiles.found(tmp_path)] == [7, 6]
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path):
+    run(smoke(), tmp_path)
+    before = {f.name: f.read_bytes() for f in tmp_path.iterdir() if f.is_file()}
+    run(smoke(), tmp_path)
+    assert {f.name: f.read_bytes() for f in tmp_path.iterdir() if f.is_file()} == before
+
+
+def test_a_start_that_has_gone_since_does_not_matter(tmp_path):
+    path = run(smoke(), tmp_path / "start")
+    gone = lambda *_: path.unlink(missing_ok=True)
+    plan = smoke("srgan", start_from=str(path))
+    found = load_generator(run(plan, tmp_path / "srgan", on_sample=gone))[1]["training"]
+    assert not path.exists() and found["start"]["iterations"] == 6 == found["iterations"]
+
+
+def test_a_run_from_before_a_field_was_there_goes_on(tmp_path, monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        run(smoke("sr-ugan"), tmp_path, on_sample=interrupt_at(3))
+    (newest, *_) = runfiles.found(tmp_path)
+    held = load_state(newest)
+    del held["facts"]["recipe"]["attention"], held["facts"]["recipe"]["dense"]
+    runfiles.save(tmp_path, 3, held)
+    newest.unlink(missing_ok=True)
+    run(smoke("sr-ugan"), tmp_path)
+    assert saved(tmp_path)["step"] == 6
+
+
+def test_minutes_stop_a_run_that_goes_on_later(tmp_path, capsys):
+    run(smoke(), tmp_path / "whole")
+    for step in range(1, 6):
+        with pytest.raises(KeyboardInterrupt):
+            run(smoke(), tmp_path / "parts", minutes=0)
+        assert saved(tmp_path / "parts")["step"] == step
+    path = run(smoke(), tmp_path / "parts", minutes=0)  # the last update ends it
+    assert path.read_bytes() == (tmp_path / "whole" / path.name).read_bytes()
+
+
+def test_a_loader_has_workers_where_there_is_a_gpu(monkeypatch):
+    state = train.start(smoke(), 3, device="cpu")
+    assert train.loader(state, photos(), -1).num_workers == 0
+    monkeypatch.setattr(train.os, "cpu_count", lambda: 3)
+    state.device = torch.device("cuda")
+    loader = train.loader(state, photos(), -1)
+    assert loader.num_workers == 3
+    assert loader.dataset.photos.cache_bytes == photos().cache_bytes // 3
+
+
 # --- Ways to compute the same update -------------------------------------------------------------
 
 
@@ -398,6 +476,22 @@ def test_the_generator_s_update_leaves_no_gradient_in_the_discriminator():
     lr, hr, labels = batch(2)
     updates.generator_backward(state, updates.generate(state, lr), lr, hr, labels, 1.0, False)
     assert all(p.grad is None for p in state.discriminator.parameters())
+
+
+@pytest.mark.parametrize("changes", [{}, {"accumulate": 2}])
+def test_a_compiled_update_may_be_looked_into_at_any_step(changes, monkeypatch):
+    """A run that is resumed compiles at a step that is not logged, and logs a later one."""
+    own = torch.nn.Module.compile
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda m: own(m, backend="aot_eager"))
+    plan = smoke("sr-ugan", batch=2, compile=True, **changes)
+    state = train.start(plan, 3, "untrained", "cpu")
+    for detail in (False, True):
+        log = train.train_step(state, *batch(2), detail)
+    eager = train.start(replace(plan, compile=False), 3, "untrained", "cpu")
+    for detail in (False, True):
+        expected = train.train_step(eager, *batch(2), detail)
+    for name, value in expected.items():
+        assert float(log[name]) == pytest.approx(float(value), rel=1e-3, abs=1e-5), name
 
 
 def test_bf16_starts_where_float32_does():
