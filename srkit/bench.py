@@ -46,7 +46,12 @@ def installed(name: str) -> bool:
 
 def alternate(work: Mapping[str, Timed], rounds: int = 5) -> dict[str, float]:
     """Median seconds of each piece of work: all are run in turn, once to warm up, then `rounds`
-    times, so that whatever else the machine does meets them alike."""
+    times, so that whatever else the machine does meets them alike.
+
+    Raises ValueError for fewer rounds than one.
+    """
+    if rounds < 1:
+        raise ValueError(f"a median needs one round or more, not {rounds}")
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for turn in range(rounds + 1):
         for name, run in work.items():
@@ -196,12 +201,12 @@ def time_features(
         values = {"feature time / srkit's": own / seconds["srkit"]}
         if device.type == "cuda":  # absolute times mean something on a GPU only
             values["photographs/s"] = count / own
+        absolute = {"seconds": digits(own), "photographs_per_second": digits(count / own)}
         for metric, value in values.items():
-            rows.append(
-                timing_row(
-                    name, "photographs, 224x224", count, metric, value, about, rounds, device
-                )
+            row = timing_row(
+                name, "photographs, 224x224", count, metric, value, about, rounds, device
             )
+            rows.append(row | absolute)
     return rows
 
 
@@ -236,9 +241,8 @@ def time_distances(n: int, d: int, peers: list[str], rounds: int) -> list[result
             name, f"synthetic features, d = {d}", n, "distance time / srkit's",
             own / seconds["srkit"], "float64, from statistics", rounds, torch.device("cpu"),
         )  # fmt: skip
-        rows.append(
-            row | {"relative_difference": float(f"{values[name] / values['srkit'] - 1:.1e}")}
-        )
+        apart = float(f"{values[name] / values['srkit'] - 1:.1e}")
+        rows.append(row | {"relative_difference": apart, "seconds": digits(own)})
     return rows
 
 
@@ -250,14 +254,19 @@ def timing_row(
     gpu = device.type == "cuda"
     where = torch.cuda.get_device_name() if gpu else f"{torch.get_num_threads()} CPU threads"
     protocol = f"{about}; median of {rounds} alternated rounds on {where}"
-    value = float(f"{value:.3g}")
     return results.measured(
-        name, dataset, n, scale, metric, protocol, value, "bench", device=str(device)
+        name, dataset, n, scale, metric, protocol, digits(value), "bench", device=str(device)
     )
 
 
+def digits(value: float) -> float:
+    """To 3 digits, which is what a timing is good for."""
+    return float(f"{value:.3g}")
+
+
 def summary(rows: list[results.Row]) -> str:
-    """The rows as a Markdown table, by what was done."""
+    """The rows as a Markdown table, by what was done; below it, for those of `bench_fid`, the
+    programs that are missing."""
     rows = sorted(rows, key=lambda row: (row["dataset"], row["n"], row["method"] != "srkit"))
     header = ["Program", "Work", "N", "Metric", "Value", "Its value against ours"]
     body = [
@@ -265,6 +274,7 @@ def summary(rows: list[results.Row]) -> str:
          f"{row['relative_difference']:+.0e}" if "relative_difference" in row else "–"]
         for row in rows
     ]  # fmt: skip
-    missing = [name for name in PEERS if name not in {row["method"] for row in rows}]
+    compared = {row["method"] for row in rows if row["dataset"] != "noise"}  # `bench_train`'s
+    missing = [name for name in PEERS if compared and name not in compared]
     note = f"\nNot installed, so not compared: {', '.join(missing)}.\n" if missing else ""
     return results.markdown(header, body) + note

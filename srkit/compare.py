@@ -1,5 +1,6 @@
 """Two sets of photographs, or their saved statistics, in one FID: what `srkit fid` does."""
 
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from srkit.data import photo_folder
+from srkit.data import Photos, photo_folder
 from srkit.features import PROTOCOLS, inception_features, inception_statistics, space
-from srkit.fid import Statistics, frechet_distance
+from srkit.fid import Space, Statistics, check_comparable, check_one_space, frechet_distance
 from srkit.inception import LAYERS, FIDInception, fetch_inception, find_inception, load_inception
 from srkit.sampling import bootstrap, interval, kid
 from srkit.updates import pick_device
@@ -51,6 +52,47 @@ class Comparison:
         return "\n".join(line for line in known if line)
 
 
+@dataclass(frozen=True)
+class Side:
+    """One of the two sets: a folder of photographs, or the statistics that were saved of one."""
+
+    path: Path
+    photos: Photos | None
+    saved: Statistics | None
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Side":
+        """Raises FileNotFoundError, DataError or ValueError where it is neither."""
+        path = Path(path)
+        if path.is_dir():
+            return cls(path, photo_folder(path), None)
+        if not path.is_file():
+            raise FileNotFoundError(f"no folder of photographs or saved statistics at {path}")
+        return cls(path, None, Statistics.load(path))
+
+    @property
+    def n(self) -> int | None:
+        return self.saved.n if self.saved else len(self.photos or ())
+
+    @property
+    def space(self) -> Space | None:
+        return self.saved.space if self.saved else None
+
+    def measure(
+        self, network: FIDInception | None, protocol: str, batch: int, keep: bool
+    ) -> tuple[Statistics, np.ndarray | None]:
+        """Statistics and, where they are at hand or to `keep`, features (N, d). Without `keep` they
+        are a stream, so that any number of photographs fits in memory."""
+        if self.photos is None or network is None:
+            assert self.saved is not None
+            return self.saved, self.saved.features
+        source = (self.photos, network, protocol, batch, self.path.name)
+        if not keep:
+            return inception_statistics(*source), None
+        features = inception_features(*source)
+        return Statistics.of(features, space(network, protocol)), features
+
+
 def compare(
     a: str | Path, b: str | Path | None = None, protocol: str | None = None,
     layer: int | None = None, weights: str | Path | None = None, save: str | Path | None = None,
@@ -61,81 +103,132 @@ def compare(
 
     Protocol and layer are those of the saved statistics where they are not given, else "pytorch"
     and 2048. Inception weights are looked for as `find_inception` does, and downloaded where there
-    are none. `save` keeps A's statistics. `with_kid` and `rounds` of bootstrap need the features,
-    which saved statistics hold only up to N = layer.
-    Raises ValueError, naming it, where anything does not fit.
+    are none. `save` keeps A's statistics, which are written before B is begun. `with_kid` and
+    `rounds` of bootstrap need the features, which saved statistics hold only up to N = layer.
+    `paired`: the folders hold files of the same names, but for the suffix.
+    Raises ValueError, naming it, where anything does not fit, before the long work.
     """
-    if protocol is not None and protocol not in PROTOCOLS:
-        raise ValueError(f"unknown protocol {protocol!r}; accepted: {', '.join(PROTOCOLS)}")
-    if layer is not None and layer not in LAYERS:
-        raise ValueError(f"no layer of {layer} features; accepted: {sorted(LAYERS)}")
-    sides = [Path(side) for side in (a, b) if side is not None]
-    saved = {side: Statistics.load(side) for side in sides if _is_file(side)}
-    spaces = [found.space for found in saved.values() if found.space is not None]
-    sizes = [found.mean.size for found in saved.values()]
-    for option, wanted, own in [
-        ("--protocol", protocol, spaces[0].protocol if spaces else None),
-        ("--layer", layer, sizes[0] if sizes else None),
-    ]:
-        if wanted is not None and own is not None and wanted != own:
-            raise ValueError(f"{option} {wanted}, but {next(iter(saved))} was made with {own}")
-    protocol = protocol or (spaces[0].protocol if spaces else "pytorch")
-    layer = layer or (sizes[0] if sizes else 2048)
-    network = None if len(saved) == len(sides) else _network(weights, layer, device)
-    rows: list[np.ndarray | None] = []
-    found: list[Statistics] = []
-    for side in sides:
-        if network is None or side in saved:
-            statistics = saved[side]
-            features = statistics.features
-            if statistics.space is None:
-                warnings.warn(
-                    f"{side} does not say its protocol and weights (pytorch-fid's format); they"
-                    " are taken to be the other side's",
-                    stacklevel=2,
-                )
-        elif with_kid or rounds:
-            features = inception_features(photo_folder(side), network, protocol, batch, side.name)
-            statistics = Statistics.of(features, space(network, protocol))
-        else:
-            features = None  # a stream of them, so that any number of photographs fits in memory
-            photos = photo_folder(side)
-            statistics = inception_statistics(photos, network, protocol, batch, side.name)
-        rows.append(features)
-        found.append(statistics)
+    keep = with_kid or rounds is not None
+    check_options(protocol, layer, batch, rounds, paired, keep, alone=b is None)
     if save is not None:
-        found[0].save(save)
+        check_target(Path(save))
+    sides = [Side.open(side) for side in (a, b) if side is not None]
+    protocol, layer = agreed_space(sides, protocol, layer)
+    if b is not None:
+        check_sides(sides[0], sides[1], keep, paired)
+    network = None
+    if any(side.photos is not None for side in sides):
+        network = _network(weights, layer, device)
+        for side in sides:
+            check_one_space(side.space, space(network, protocol))
+    found: list[Statistics] = []
+    rows: list[Any] = []  # features, where they are kept
+    for side in sides:
+        statistics, features = side.measure(network, protocol, batch, keep)
+        if save is not None and not found:
+            statistics.save(save)
+        found.append(statistics)
+        rows.append(features)
     known = next((s.space for s in found if s.space is not None), None)
     about = (known.protocol if known else None, layer, tuple(s.n for s in found))
     digest = known.weights if known else None
-    if len(found) == 1:
-        return Comparison(None, *about, digest)
-    value = frechet_distance(*found)
+    value = frechet_distance(*found) if b is not None else None
     more: dict[str, Any] = {}
-    if with_kid or rounds:
-        x, y = (_features(side, own) for side, own in zip(sides, rows, strict=True))
-        if with_kid:
-            more["kid"] = kid(x, y, paired)
-        if rounds:
-            more["interval"] = interval(value, bootstrap(x, y, paired, rounds))
+    if keep and value is not None:
+        x, y = rows
+        more |= {"kid": kid(x, y, paired)} if with_kid else {}
+        more |= {"interval": interval(value, bootstrap(x, y, paired, rounds))} if rounds else {}
     return Comparison(value, *about, digest, **more)
 
 
-def _is_file(side: Path) -> bool:
-    if side.is_dir():
-        return False
-    if not side.is_file():
-        raise FileNotFoundError(f"no folder of photographs or saved statistics at {side}")
-    return True
+# --- What is refused before the long work --------------------------------------------------------
 
 
-def _features(side: Path, features: np.ndarray | None) -> np.ndarray:
-    if features is None:
-        raise ValueError(
-            f"{side} holds a mean and a covariance only; KID and bootstrap need the features: give"
-            " the folder of photographs instead"
-        )
-    return features
+def check_options(
+    protocol: str | None, layer: int | None, batch: int, rounds: int | None, paired: bool,
+    keep: bool, alone: bool,
+) -> None:  # fmt: skip
+    """Raise ValueError for options that are unknown or do nothing beside the others."""
+    for wrong, message in [
+        (protocol not in (None, *PROTOCOLS),
+         f"unknown protocol {protocol!r}; accepted: {', '.join(PROTOCOLS)}"),
+        (layer not in (None, *LAYERS), f"no layer of {layer} features; accepted: {sorted(LAYERS)}"),
+        (batch < 1, f"--batch is 1 or more, not {batch}"),
+        (rounds is not None and rounds < 10,
+         f"--bootstrap takes 10 rounds or more, not {rounds}: fewer say nothing of 95%"),
+        (alone and keep, "--kid and --bootstrap compare A with B, and there is no B"),
+        (paired and not keep, "--paired is for --kid or --bootstrap; an FID knows no pairs"),
+    ]:  # fmt: skip
+        if wrong:
+            raise ValueError(message)
+
+
+def check_target(save: Path) -> None:
+    """Raise ValueError where a file cannot be written there."""
+    there = next(folder for folder in save.absolute().parents if folder.exists())
+    if save.is_dir():
+        raise ValueError(f"--save {save} is a folder; name a file in it, such as a.npz")
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ValueError(f"--save {save} cannot be written: {there} is no folder to write in")
+
+
+def agreed_space(sides: list[Side], protocol: str | None, layer: int | None) -> tuple[str, int]:
+    """Protocol and layer as given, else those of the saved statistics, else "pytorch" and 2048.
+
+    Raises ValueError where saved statistics are of others, or of what they cannot be.
+    """
+    protocols, layers = [protocol], [layer]
+    for side in sides:
+        if side.saved is None:
+            continue
+        own, size = side.space, side.saved.mean.size
+        if own is not None and own.protocol not in PROTOCOLS:
+            known = ", ".join(PROTOCOLS)
+            raise ValueError(f"{side.path} is of the protocol {own.protocol!r}; known: {known}")
+        if own is not None and own.layer != size:
+            raise ValueError(
+                f"{side.path} is of layer {own.layer}, but its mean has {size} entries"
+            )
+        for option, wanted, theirs in [
+            ("--protocol", protocol, own.protocol if own else None), ("--layer", layer, size),
+        ]:  # fmt: skip
+            if wanted is not None and theirs is not None and wanted != theirs:
+                raise ValueError(f"{option} {wanted}, but {side.path} was made with {theirs}")
+        protocols.append(own.protocol if own else None)
+        layers.append(size)
+    return next(filter(None, protocols), "pytorch"), next(filter(None, layers), 2048)
+
+
+def check_sides(a: Side, b: Side, keep: bool, paired: bool) -> None:
+    """Raise ValueError where two sets do not compare, by what is known of them so far; warn where
+    one does not say what it is."""
+    for side in (a, b):
+        if side.n is not None and side.n < 2:
+            raise ValueError(
+                f"{side.path}: a covariance needs two samples or more, there is {side.n}"
+            )
+        if keep and side.saved is not None and side.saved.features is None:
+            raise ValueError(
+                f"{side.path} holds a mean and a covariance only; KID and bootstrap need the"
+                " features: give the folder of photographs instead"
+            )
+        if side.saved is not None and side.space is None:
+            warnings.warn(
+                f"{side.path} does not say its protocol and weights (pytorch-fid's format); they"
+                " are taken to be the other side's",
+                stacklevel=3,
+            )
+    if a.saved is not None and b.saved is not None:
+        check_comparable(a.saved, b.saved)
+    if paired and a.n != b.n:
+        raise ValueError(f"--paired sets have equally many photographs, not {a.n} and {b.n}")
+    if paired and a.photos is not None and b.photos is not None:
+        for own, other in zip(a.photos.items, b.photos.items, strict=True):
+            if Path(str(own)).stem != Path(str(other)).stem:
+                raise ValueError(
+                    f"--paired folders have the same file names, but for the suffix; {own} and"
+                    f" {other} have the same place and differ"
+                )
 
 
 def _network(weights: str | Path | None, layer: int, device: str) -> FIDInception:

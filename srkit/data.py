@@ -18,25 +18,22 @@ from torch import Tensor
 
 from srkit.packed import DataError, PackedItems, choose, identity
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
 # The colour photographs in scikit-image's wheel: subject -> files, split by photograph.
 EMBEDDED: dict[str, dict[str, tuple[str, ...]]] = {
     "train": {
         "motorcycle": ("motorcycle_left.png", "motorcycle_right.png"),
-        "galaxies": ("hubble_deep_field.jpg",),
-        "tissue": ("ihc.png",),
-        "retina": ("retina.jpg",),
+        "galaxies": ("hubble_deep_field.jpg",), "tissue": ("ihc.png",), "retina": ("retina.jpg",),
     },
     "val": {
-        "astronaut": ("astronaut.png",),
-        "cat": ("chelsea.png",),
-        "coffee": ("coffee.png",),
+        "astronaut": ("astronaut.png",), "cat": ("chelsea.png",), "coffee": ("coffee.png",),
         "rocket": ("rocket.jpg",),
     },
-}
+}  # fmt: skip
 
 NAMED = ("embedded", "imagenette")  # what `open_photos` knows by name alone
+UNREADABLE = (OSError, Image.DecompressionBombError)  # what PIL raises for a file
 
 
 # --- Images, tensors and the two ways down -------------------------------------------------------
@@ -44,9 +41,17 @@ NAMED = ("embedded", "imagenette")  # what `open_photos` knows by name alone
 
 def to_tensor(image: Image.Image | np.ndarray) -> Tensor:
     """A PIL image or uint8 (H, W, 3) array as (3, H, W) float32 in [0, 1]."""
-    if isinstance(image, Image.Image):
-        image = image.convert("RGB")
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float().div(255)
+    array = np.array(as_rgb(image) if isinstance(image, Image.Image) else image)
+    return torch.from_numpy(array).permute(2, 0, 1).float().div(255)
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """A picture of 8 bits in RGB: alpha is dropped, an EXIF rotation is not applied. Raises
+    DataError for modes that PIL would clip at 255 ("I;16", "I", "F") or cannot convert ("LAB")."""
+    if image.mode.startswith(("I", "F", "LAB")):
+        what = f"{getattr(image, 'filename', '') or 'a picture'} has the mode {image.mode}"
+        raise DataError(f"{what}, not 8-bit RGB or grey; convert it to 8 bits first")
+    return image.convert("RGB")
 
 
 def to_image(tensor: Tensor) -> Image.Image:
@@ -112,9 +117,8 @@ def bicubic_lr_pil(hr: Image.Image, scale: int) -> Image.Image:
 
 def crop_to_multiple(image: Image.Image, scale: int) -> Image.Image:
     """Cut off up to scale - 1 columns on the right and rows at the bottom."""
-    return image.crop(
-        (0, 0, image.width - image.width % scale, image.height - image.height % scale)
-    )
+    width, height = (side - side % scale for side in image.size)
+    return image.crop((0, 0, width, height))
 
 
 # --- Sets of photographs -------------------------------------------------------------------------
@@ -224,16 +228,17 @@ class Photos:
         try:
             with Image.open(item) as image:
                 return resized(image.size, self.short_side)
-        except OSError as error:
+        except UNREADABLE as error:
             raise DataError(f"{item} is no readable image: {error}") from error
 
 
 def read_photo(path: Path, short_side: int | None = None) -> np.ndarray:
-    """A photograph as uint8 (H, W, 3). Raises DataError where the file is no readable image."""
+    """A photograph as uint8 (H, W, 3), by `as_rgb`. Raises DataError where the file is no readable
+    image or has more than 8 bits."""
     try:
         with Image.open(path) as opened:
-            image = opened.convert("RGB")
-    except OSError as error:
+            image = as_rgb(opened)
+    except UNREADABLE as error:
         raise DataError(f"{path} is no readable image: {error}") from error
     if short_side is not None:
         image = image.resize(resized(image.size, short_side), Image.Resampling.BICUBIC)
@@ -268,11 +273,9 @@ def embedded(split: str = "val", tile: int = 256) -> Photos:
 
 
 def photo_folder(
-    root: str | Path,
-    split: str = "all",
-    per_class: int | None = None,
+    root: str | Path, split: str = "all", per_class: int | None = None,
     short_side: int | None = None,
-) -> Photos:
+) -> Photos:  # fmt: skip
     """Photographs in a folder, with one subfolder a class (ImageNet layout) or none at all.
 
     Where `root` has the subfolders `train` or `val`, `split` chooses between them. Otherwise
@@ -298,11 +301,12 @@ def photo_folder(
     return Photos(name, files, labels.tolist(), classes.tolist(), short_side).first(per_class)
 
 
-def photo_files(folder: Path) -> list[Path]:
-    """The pictures in a folder and below it, sorted. Raises DataError where there are none."""
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+def photo_files(root: Path) -> list[Path]:
+    """The pictures in a folder and below it, sorted, without hidden ones (macOS's `._x.jpg`, say).
+    Raises DataError where there are none."""
+    files = sorted(f for f in root.rglob("[!.]*") if f.suffix.lower() in SUFFIXES and f.is_file())
     if not files:
-        raise DataError(f"no photographs under {folder}; looked for {', '.join(sorted(SUFFIXES))}")
+        raise DataError(f"no photographs under {root}; looked for {', '.join(sorted(SUFFIXES))}")
     return files
 
 
@@ -340,11 +344,9 @@ def open_packed(
 
 
 def open_photos(
-    data: str = "embedded",
-    split: str = "val",
-    per_class: int | None = None,
+    data: str = "embedded", split: str = "val", per_class: int | None = None,
     short_side: int | None = None,
-) -> Photos:
+) -> Photos:  # fmt: skip
     """Photographs by the name that commands and notebooks take.
 
     "embedded"; "imagenette" or "imagenette:FOLDER" (torchvision downloads it into the folder,

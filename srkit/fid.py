@@ -41,7 +41,45 @@ def finite(name: str, array: np.ndarray, start: int = 0) -> np.ndarray:
     return array
 
 
-@dataclass(frozen=True)
+def whole_number(n: float | np.ndarray) -> int:
+    """N as an int. Raises ValueError where it is no whole number of 1 or more."""
+    array = np.asarray(n)
+    whole = array.size == 1 and array.dtype.kind in "iuf" and 1 <= array < 2**53
+    if not whole or array != np.floor(array):
+        raise ValueError(f"N must be a whole number of 1 or more, not {n}")
+    return int(array.item())
+
+
+def real(name: str, array: np.ndarray) -> np.ndarray:
+    """The array in float64, a copy. Raises ValueError where it is complex."""
+    if np.iscomplexobj(array):
+        raise ValueError(f"{name} must be real, not complex")
+    return np.array(array, dtype=np.float64)
+
+
+def check_covariance(covariance: np.ndarray) -> None:
+    """Raise ValueError where a matrix is not symmetric, to 1e-6 of its largest entry, or has a
+    negative variance on its diagonal."""
+    apart = np.abs(covariance - covariance.T).max()
+    if apart > 1e-6 * np.abs(covariance).max():
+        raise ValueError(f"a covariance is symmetric; this one differs by {apart:.3g}")
+    if covariance.diagonal().min() < 0:
+        place = int(covariance.diagonal().argmin())
+        raise ValueError(f"dimension {place} has the variance {covariance[place, place]:.3g}")
+
+
+def check_held(features: np.ndarray, mean: np.ndarray, n: int | None) -> None:
+    """Raise ValueError where a file's mean or N is not that of the features (N, d) beside them."""
+    if n not in (None, len(features)):
+        raise ValueError(f"N is {n}, but there are features of {len(features)}")
+    own = features.mean(0, dtype=np.float64)
+    if mean.shape != own.shape or not (
+        np.abs(real("mean", mean) - own).max() <= 1e-6 * np.abs(features).max()
+    ):
+        raise ValueError("the mean is not that of the features")
+
+
+@dataclass(frozen=True, eq=False)
 class Statistics:
     """Count, mean and covariance of features, float64. While n <= d the features themselves stand
     for the covariance: they are smaller, and exact where it is singular.
@@ -59,6 +97,8 @@ class Statistics:
     def of(cls, features: np.ndarray, space: Space | None = None, start: int = 0) -> "Statistics":
         """Shape: (N, d). Raises ValueError for another shape, no rows, or rows not finite, which
         are counted from `start`."""
+        if np.iscomplexobj(features):
+            raise ValueError("features must be real, not complex")
         features = np.asarray(features, dtype=np.float64)
         if features.ndim != 2:
             raise ValueError(f"features must be (N, d), not {features.shape}")
@@ -67,7 +107,7 @@ class Statistics:
         mean = finite("features", features, start).mean(0)
         n, d = features.shape
         if n <= d:
-            return cls(n, mean, features=features, space=space)
+            return cls(n, mean, features=features.copy(), space=space)  # a caller may reuse its own
         centred = features - mean
         return cls(n, mean, full=centred.T @ centred / (n - 1), space=space)
 
@@ -78,16 +118,18 @@ class Statistics:
     ) -> "Statistics":  # fmt: skip
         """A set of which mean (d,) and covariance (d, d) are known; n where that is known too.
 
-        Raises ValueError where the shapes do not fit or a number is not finite.
+        Raises ValueError where the shapes do not fit, a number is not finite or complex, the matrix
+        is no covariance (see `check_covariance`) or n is no whole number of 1 or more.
         """
-        mean, covariance = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
-        if mean.ndim != 1 or covariance.shape != (mean.size, mean.size):
+        mean, covariance = real("mean", mean), real("covariance", covariance)
+        if mean.ndim != 1 or not mean.size or covariance.shape != (mean.size, mean.size):
             raise ValueError(
                 f"a mean of (d,) and a covariance of (d, d) are needed, not {mean.shape} and"
                 f" {covariance.shape}"
             )
         finite("mean", mean)
-        finite("covariance", covariance)
+        check_covariance(finite("covariance", covariance))
+        n = None if n is None else whole_number(n)
         return cls(n, mean, full=covariance, space=space)
 
     def merged(self, other: "Statistics") -> "Statistics":
@@ -153,9 +195,12 @@ class Statistics:
             {} if self.space is None else {k: np.array(v) for k, v in self.space._asdict().items()}
         )
         aside = path.with_name(path.name + ".part")
-        with aside.open("wb") as file:
-            np.savez(file, **held)  # type: ignore[arg-type]
-        os.replace(aside, path)
+        try:
+            with aside.open("wb") as file:
+                np.savez(file, **held)  # type: ignore[arg-type]
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)  # it is still there only where that failed
         return path
 
     @classmethod
@@ -169,10 +214,12 @@ class Statistics:
             space = None
             if "protocol" in held:
                 space = Space(str(held["protocol"]), int(held["layer"]), str(held["weights"]))
-            if "features" in held:
-                return cls.of(held["features"], space)
-            n = int(held["n"]) if "n" in held else None
-            return cls.gaussian(held["mu"], held["sigma"], n, space)
+            n = whole_number(held["n"]) if "n" in held else None
+            if "features" not in held:
+                return cls.gaussian(held["mu"], held["sigma"], n, space)
+            found = cls.of(held["features"], space)
+            check_held(held["features"], held["mu"], n)
+            return found
         except Exception as error:  # of zip, zlib, NumPy or ours: the file is damaged or another
             raise ValueError(
                 f"{path} holds no usable statistics ({error}); expected an .npz with mu and sigma,"
@@ -193,9 +240,9 @@ class Accumulator:
         self.whole: Statistics | None = None
 
     def add(self, features: np.ndarray) -> None:
-        """Take in (N_i, d) features."""
+        """Take in (N_i, d) features: a copy, so that the caller may fill the same array anew."""
         if len(features):
-            self.waiting.append(features)
+            self.waiting.append(np.array(features))
         if sum(map(len, self.waiting)) >= self.at_once:
             self._take_in()
 
@@ -234,13 +281,17 @@ def check_comparable(a: Statistics, b: Statistics) -> None:
     """Raise ValueError where two sets of features are not of one space, naming the difference."""
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"features of {a.mean.size} and {b.mean.size} dimensions do not compare")
-    if a.space is not None and b.space is not None:
-        for name, own, other in zip(Space._fields, a.space, b.space, strict=True):
-            if own != other:
-                raise ValueError(
-                    f"the two sets differ in their {name}: {own} and {other}; compute both with"
-                    " the same protocol, layer and weights"
-                )
+    check_one_space(a.space, b.space)
+
+
+def check_one_space(a: Space | None, b: Space | None) -> None:
+    """Raise ValueError where two spaces differ and both are known, naming the difference."""
+    for name, own, other in zip(Space._fields, a or (), b or (), strict=False):
+        if own != other:
+            raise ValueError(
+                f"the two sets differ in their {name}: {own} and {other}; compute both with the"
+                " same protocol, layer and weights"
+            )
 
 
 def frechet_distance(a: Statistics, b: Statistics) -> float:

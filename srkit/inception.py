@@ -143,15 +143,18 @@ def fold_batchnorm(state: dict[str, Tensor], eps: float = 1e-3) -> dict[str, Ten
     """The standard file's `X.conv.weight` and `X.bn.*` as one `X.weight` and `X.bias`.
 
     Folded files come back as they are.
+    Raises ValueError where a BatchNorm does not fit its convolution, KeyError where it is absent.
     """
     folded = {}
     for key, weight in state.items():
         if key.endswith(".conv.weight"):
             name = key.removesuffix(".conv.weight")
-            gamma, beta, mean, var = (
-                state[f"{name}.bn.{part}"].double()
-                for part in ("weight", "bias", "running_mean", "running_var")
-            )
+            norm = [f"{name}.bn.{p}" for p in ("weight", "bias", "running_mean", "running_var")]
+            for part in norm:
+                if weight.ndim != 4 or state[part].shape != weight.shape[:1]:
+                    shapes = f"{tuple(state[part].shape)} for {tuple(weight.shape)}"
+                    raise ValueError(f"{part} does not fit its convolution: {shapes}")
+            gamma, beta, mean, var = (state[part].double() for part in norm)
             factor = gamma / (var + eps).sqrt()
             folded[f"{name}.weight"] = (weight.double() * factor.view(-1, 1, 1, 1)).float()
             folded[f"{name}.bias"] = (beta - mean * factor).float()
@@ -211,10 +214,7 @@ def load_inception(
             f"{weights} is damaged: its SHA-256 begins with {digest[:8]}, not {STANDARD_HASH};"
             f" delete it and {HOW_TO_GET}"
         )
-    try:
-        state = fold_batchnorm(load_state(weights))
-    except (KeyError, AttributeError) as error:
-        raise WeightsError(f"{weights} is no FID Inception: no {error}") from error
+    state = _folded(weights)
     wanted = network.state_dict()
     missing = [key for key in wanted if key not in state]
     if missing:
@@ -229,6 +229,27 @@ def load_inception(
     network.name = f"FID Inception ({Path(weights).name}, sha256 {digest[:8]})"
     network.weights = digest
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def _folded(weights: str | Path) -> dict[str, Tensor]:
+    """The file's state, folded. Raises WeightsError where that cannot be, and for torchvision's
+    Inception, trained on ImageNet, which has the same names and gives other features."""
+    state = load_state(weights)
+    last = state.get("fc.weight")
+    if (last is not None and getattr(last, "shape", ())[:1] != (1008,)) or any(
+        str(key).startswith("AuxLogits") for key in state
+    ):
+        raise WeightsError(
+            f"{weights} is no FID Inception but another, such as torchvision's: it has AuxLogits,"
+            f" or not 1008 classes; {HOW_TO_GET}"
+        )
+    try:
+        return fold_batchnorm(state)
+    except KeyError as error:
+        raise WeightsError(f"{weights} is no FID Inception: no {error}") from error
+    except (AttributeError, ValueError, RuntimeError) as error:
+        what = " ".join(str(error).split())
+        raise WeightsError(f"{weights} is no FID Inception: {what}") from error
 
 
 def _lacks(state: dict[str, Tensor], dims: int) -> bool:

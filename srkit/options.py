@@ -53,9 +53,11 @@ def parser() -> argparse.ArgumentParser:
                      " torch's cache, or a download (91 MB)")  # fmt: skip
     fid.add_argument("--save", type=Path, metavar="FILE", help="keep A's statistics as .npz")
     fid.add_argument("--kid", action="store_true", help="add the Kernel Inception Distance")
-    fid.add_argument("--bootstrap", type=int, metavar="ROUNDS", help="add a 95%% interval")
+    fid.add_argument(
+        "--bootstrap", type=int, metavar="ROUNDS", help="add a 95%% interval; 10 or more"
+    )
     fid.add_argument("--paired", action="store_true",
-                     help="A and B are the same photographs, in the order of names")  # fmt: skip
+                     help="A and B are the same photographs, by name; with --kid or --bootstrap")  # fmt: skip
     fid.add_argument("--batch", type=int, default=32, help="photographs at once")
     fid.add_argument("--json", action="store_true", help="one JSON object instead of text")
     fid.add_argument("--device", default="auto", help="auto, cpu or cuda")

@@ -67,7 +67,10 @@ def bootstrap(
     `paired`: row i of both is of the same photograph, and photographs are drawn. Calls with the
     same seed and N draw the same ones, so that ratios of two such results are ratios on one draw.
     Shape: (N, d), (M, d) -> (rounds,).
+    Raises ValueError for fewer rounds than one, and paired sets of other lengths.
     """
+    if rounds < 1:
+        raise ValueError(f"a bootstrap needs one round or more, not {rounds}")
     if paired and len(x) != len(y):
         raise ValueError(f"paired sets have equally many rows, not {len(x)} and {len(y)}")
     rng = np.random.default_rng(seed)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from srkit.data import denorm, to_image, to_tensor
+from srkit.data import as_rgb, denorm, to_image, to_tensor
 from srkit.peers import PEERS, find_peer, load_peer
 from srkit.weights import TRAINED, WeightsError, checkpoint_path, load_generator
 
@@ -58,7 +58,7 @@ def upscale(
         raise ValueError(f"unknown model {model!r}; accepted: {', '.join(METHODS)}")
     if not isinstance(scale, int) or scale < 1:
         raise ValueError(f"scale must be a whole number of 1 or more, not {scale!r}")
-    image = image.convert("RGB")
+    image = as_rgb(image)
     if model in INTERPOLATIONS:
         size = (image.width * scale, image.height * scale)
         return image.resize(size, INTERPOLATIONS[model])

@@ -24,6 +24,12 @@ def test_alternated_work_is_timed_in_turns_after_one_to_warm_up():
     assert seconds["slow"] >= 0.02 > seconds["quick"]
 
 
+@pytest.mark.parametrize("rounds", [0, -1])
+def test_a_median_of_no_rounds_is_refused(rounds):
+    with pytest.raises(ValueError, match=f"one round or more, not {rounds}"):
+        bench.alternate({"work": lambda: None}, rounds)
+
+
 def test_the_standard_form_folds_back_into_the_same_weights(tmp_path):
     torch.manual_seed(5)
     network = FIDInception(64)
@@ -52,8 +58,16 @@ def test_bench_fid_compares_all_that_is_installed(tmp_path, capsys):
             assert row["value"] == 1
         if row["metric"].startswith("distance"):
             assert abs(row["relative_difference"]) < 1e-5  # sqrtm of singular matrices
+        assert 0 < row["seconds"] < 100
     features = [row for row in rows if row["metric"].startswith("feature")]
     assert all("UNTRAINED" in row["protocol"] for row in features)
+    for row in features:
+        assert row["photographs_per_second"] == pytest.approx(row["n"] / row["seconds"], rel=0.01)
+    assert not any("photographs_per_second" in row for row in rows if row not in features)
+    ours = {(row["dataset"], row["n"]): row["seconds"] for row in rows if row["method"] == "srkit"}
+    for row in rows:  # 3 digits each
+        ratio = row["seconds"] / ours[row["dataset"], row["n"]]
+        assert row["value"] == pytest.approx(ratio, rel=0.02)
 
 
 def test_a_missing_peer_is_named(monkeypatch):
@@ -77,7 +91,8 @@ def test_bench_train_compares_our_update_with_the_plain_loop(tmp_path, capsys):
     record = tmp_path / "rows.json"
     command = ["bench", "train", "--quick", "--rounds", "1", "--record", str(record)]
     assert main([*command, "--device", "cpu"]) == 0
-    assert "sr-ugan: srkit, fp32" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "sr-ugan: srkit, fp32" in printed and "Not installed" not in printed
     rows = results.load(record)
     ways = {"plain loop", "srkit, fp32", "srkit, bf16"}
     assert {row["method"] for row in rows} == {
@@ -122,3 +137,17 @@ def test_features_on_a_gpu_are_the_cpu_s(inception_file):
     cpu = inception_features(images, network)
     gpu = inception_features(images, network.cuda())
     assert np.abs(cpu - gpu).max() < 1e-4 * np.abs(cpu).max()  # float32, without TF32
+
+
+def test_the_counted_work_of_an_update_is_that_of_its_parts():
+    from srkit.models import count_gflop
+
+    plan = recipe("sr-ugan", "smoke", batch=2, crop=32)
+    found = bench_train.step_flop(plan, "untrained", "cpu")
+    state = bench_train.prepared(plan, "untrained", "cpu")
+    g = count_gflop(state.generator, 16, 16)
+    d = count_gflop(state.discriminator, 32, 32)
+    phi = count_gflop(state.content.network, 32, 32)
+    # forward and twice that backward; the frozen networks pass only the gradient of their input
+    expected = 3 * g + (2 * 3 + 2) * d + (1 + 2) * phi
+    assert found / 1e9 == pytest.approx(expected, rel=0.1)

@@ -11,7 +11,7 @@ from srkit.__main__ import main
 from srkit.compare import compare
 from srkit.data import open_photos
 from srkit.features import inception_features
-from srkit.fid import FewImagesWarning, Statistics, frechet_distance
+from srkit.fid import FewImagesWarning, Space, Statistics, frechet_distance
 from srkit.inception import FIDInception, load_inception
 from srkit.sampling import kid
 from srkit.weights import WeightsError, sha256
@@ -137,6 +137,14 @@ def test_other_protocols_layers_and_weights_do_not_compare(folders, weights, tmp
     [
         (["nowhere", "A"], "no folder of photographs or saved statistics at nowhere"),
         (["A"], "only with --save"),
+        (["A", "--save", "a.npz", "--kid"], "there is no B"),
+        (["A", "--save", "a.npz", "--bootstrap", "20"], "there is no B"),
+        (["A", "--save", "empty"], "--save empty is a folder"),
+        (["A", "--save", "bad.npz/a.npz"], "bad.npz is no folder to write in"),
+        (["A", "B", "--paired"], "--paired is for --kid or --bootstrap"),
+        (["A", "B", "--bootstrap", "0"], "10 rounds or more, not 0"),
+        (["A", "B", "--bootstrap", "9"], "10 rounds or more, not 9"),
+        (["A", "B", "--batch", "0"], "--batch is 1 or more, not 0"),
         (["A", "B", "--protocol", "torch"], "pytorch, tf, clean"),
         (["A", "B", "--layer", "100"], "64, 192, 768, 2048"),
         (["A", "B", "--weights", "absent.pth"], "no Inception weights at absent.pth"),
@@ -186,6 +194,124 @@ def test_the_real_partial_file_compares_real_photographs(inception_file, val_fol
 def test_a_stream_and_kept_features_give_the_same_distance(folders, weights, monkeypatch):
     options = {"layer": 64, "weights": weights, "device": "cpu"}
     streamed = compare(*folders, **options)
-    assert compare(*folders, rounds=2, **options).value == pytest.approx(streamed.value, rel=1e-9)
+    assert compare(*folders, rounds=10, **options).value == pytest.approx(streamed.value, rel=1e-9)
     monkeypatch.setattr(comparing, "inception_features", None)
     assert compare(*folders, **options) == streamed
+
+
+# --- What is refused before the long work, and what is kept of it --------------------------------
+
+
+@pytest.fixture
+def no_features(monkeypatch):
+    """A test fails where a photograph's features are begun."""
+
+    def begun(*_):
+        raise AssertionError("features were begun before the error")
+
+    monkeypatch.setattr(comparing, "inception_features", begun)
+    monkeypatch.setattr(comparing, "inception_statistics", begun)
+
+
+def saved_file(path, n=70, protocol="pytorch", layer=64, size=64, weights="5" * 64):
+    """Statistics of noise, as saved: features are kept for n <= size only."""
+    features = np.random.default_rng(0).normal(size=(n, size))
+    return Statistics.of(features, Space(protocol, layer, weights)).save(path)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_set_against_itself_needs_no_more_than_one(folders, weights, tmp_path, kind):
+    if kind == "file":  # nor any weights
+        file = saved_file(tmp_path / "a.npz")
+        found = compare(file, file)
+    else:
+        found = compare(folders[0], folders[0], layer=64, weights=weights, device="cpu")
+    assert found.value == 0 and found.n[0] == found.n[1]
+
+
+def test_other_weights_than_the_saved_ones_are_refused_at_once(
+    folders, weights, tmp_path, no_features
+):
+    file = saved_file(tmp_path / "a.npz")
+    for sides in ((file, folders[0]), (folders[0], file)):
+        with pytest.raises(
+            ValueError, match=f"differ in their weights: 5{{64}} and {sha256(weights)}"
+        ):
+            compare(*sides, weights=weights, device="cpu")
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_side_of_one_photograph_is_named_at_once(
+    folders, weights, make_folder, tmp_path, no_features, place
+):
+    alone = make_folder({"only.png": (30, 30)}, "alone")
+    Statistics.of(np.zeros((1, 64))).save(tmp_path / "one.npz")
+    for side in (alone, tmp_path / "one.npz"):
+        sides = [folders[0], side][:: 1 - 2 * place]
+        with pytest.raises(ValueError, match=rf"{side.name}: .*two samples or more, there is 1"):
+            compare(*sides, layer=64, weights=weights, device="cpu")
+
+
+def test_saved_statistics_of_one_photograph_are_no_error_alone(make_folder, weights, tmp_path):
+    one = make_folder({"only.png": (30, 30)}, "one")
+    found = compare(one, layer=64, weights=weights, save=tmp_path / "a.npz", device="cpu")
+    assert found.n == (1,) and Statistics.load(tmp_path / "a.npz").n == 1
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"layer": 192}, r"bad\.npz is of layer 192, but its mean has 64 entries"),
+        ({"protocol": "torch"}, r"bad\.npz is of the protocol 'torch'; known: pytorch, tf, clean"),
+    ],
+)
+def test_a_saved_space_that_cannot_be_is_refused(folders, weights, tmp_path, about, message):
+    bad = saved_file(tmp_path / "bad.npz", **about)
+    good = saved_file(tmp_path / "good.npz")
+    for sides in ((bad, folders[0]), (folders[0], bad), (bad, bad), (good, bad)):
+        with pytest.raises(ValueError, match=message):
+            compare(*sides, weights=weights, device="cpu")
+
+
+def test_kid_without_features_is_refused_at_once(folders, weights, tmp_path, no_features):
+    file = saved_file(tmp_path / "many.npz")
+    with pytest.raises(ValueError, match=r"many\.npz holds a mean and a covariance only"):
+        compare(folders[0], file, weights=weights, with_kid=True, device="cpu")
+
+
+def test_kid_of_kept_features_needs_no_folder(tmp_path):
+    file = saved_file(tmp_path / "few.npz", n=20)
+    assert compare(file, file, with_kid=True, paired=True, rounds=10).kid == 0
+
+
+def test_paired_folders_have_the_same_names(make_folder, weights, no_features):
+    a = make_folder({f"{name}.png": (30, 30) for name in ("1", "2", "3")}, "a")
+    b = make_folder({f"{name}.png": (30, 30) for name in ("1", "2b", "3")}, "b")
+    options = {"layer": 64, "weights": weights, "device": "cpu", "paired": True}
+    for more in ({"with_kid": True}, {"rounds": 10}):
+        with pytest.raises(ValueError, match=r"2\.png and .*2b\.png"):
+            compare(a, b, **options, **more)
+
+
+def test_paired_folders_may_differ_in_folder_and_suffix(make_folder, weights):
+    a = make_folder({f"x/{number}.jpg": (30, 30) for number in range(3)}, "a")
+    b = make_folder({f"{number}.png": (30, 30) for number in range(3)}, "b")
+    found = compare(a, b, layer=64, weights=weights, with_kid=True, paired=True, device="cpu")
+    assert found.n == (3, 3) and found.kid is not None
+
+
+def test_a_s_statistics_are_written_before_b_is_begun(folders, weights, tmp_path):
+    (folders[1] / "x" / "3.png").write_bytes(b"no picture")
+    options = {"layer": 64, "weights": weights, "device": "cpu"}
+    with pytest.raises(ValueError, match=r"3\.png is no readable image"):
+        compare(*folders, save=tmp_path / "new" / "a.npz", **options)
+    assert Statistics.load(tmp_path / "new" / "a.npz").n == 5
+
+
+def test_a_target_that_cannot_be_written_is_refused_at_once(
+    folders, weights, tmp_path, no_features
+):
+    (tmp_path / "file").touch()
+    for target in (tmp_path, tmp_path / "file" / "a.npz", tmp_path / "file" / "b" / "a.npz"):
+        with pytest.raises(ValueError, match=r"--save .* folder"):
+            compare(folders[0], layer=64, weights=weights, save=target, device="cpu")

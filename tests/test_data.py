@@ -183,11 +183,35 @@ def test_norm_maps_0_to_255_onto_minus_1_to_1():
     assert data.denorm(torch.tensor([-3.0, -1.0, 0.0, 1.0, 3.0])).tolist() == [0, 0, 0.5, 1, 1]
 
 
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "I;16"])
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "YCbCr", "1"])
 def test_any_mode_of_photograph_is_read_as_rgb(tmp_path, mode):
-    path = tmp_path / ("photo.tif" if mode == "CMYK" else "photo.png")
+    path = tmp_path / ("photo.tif" if mode in ("CMYK", "YCbCr") else "photo.png")
     Image.new(mode, (6, 5)).save(path)
     assert data.read_photo(path).shape == (5, 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("mode", "file"),
+    [("I;16", "a.png"), ("I;16", "a.tif"), ("I;16B", "a.tif"), ("I", "a.pgm"), ("I", "a.tif"),
+     ("F", "a.tif"), ("LAB", "a.tif")],
+)  # fmt: skip
+def test_a_photograph_of_more_than_8_bits_is_refused_by_file_and_mode(tmp_path, mode, file):
+    path = tmp_path / file
+    Image.new(mode, (6, 5)).save(path)
+    found = Image.open(path).mode
+    with pytest.raises(DataError, match=rf"{file} has the mode {found}, .*convert it to 8 bits"):
+        data.read_photo(path)
+    with pytest.raises(DataError, match=f"mode {found}"):
+        data.to_tensor(Image.open(path))
+
+
+def test_alpha_is_dropped_and_a_rotation_is_not_applied(tmp_path):
+    Image.new("RGBA", (6, 5), (10, 20, 30, 0)).save(tmp_path / "clear.png")
+    assert (data.read_photo(tmp_path / "clear.png") == (10, 20, 30)).all()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    Image.new("RGB", (6, 5)).save(tmp_path / "turned.jpg", exif=exif)
+    assert data.read_photo(tmp_path / "turned.jpg").shape == (5, 6, 3)
 
 
 # --- The embedded photographs --------------------------------------------------------------------
@@ -317,6 +341,29 @@ def test_an_empty_folder_is_named_with_what_was_looked_for(tmp_path):
     with pytest.raises(DataError) as caught:
         open_photos(str(tmp_path), "all")
     assert str(tmp_path) in str(caught.value) and ".jpg" in str(caught.value)
+
+
+def test_hidden_files_are_no_photographs(make_folder):
+    root = make_folder({"cat/a.png": (9, 8), "cat/b.png": (9, 8)})
+    (root / "cat" / "._a.png").write_bytes(b"what macOS leaves beside a file")
+    assert names(photo_folder(root)) == ["a.png", "b.png"]
+
+
+def test_netpbm_files_are_photographs(make_folder):
+    root = make_folder({"a.ppm": (9, 8)})
+    Image.new("L", (9, 8), 7).save(root / "b.pgm")
+    photos = photo_folder(root)
+    assert names(photos) == ["a.ppm", "b.pgm"]
+    assert (photos[1] == np.full((8, 9, 3), 7)).all()
+
+
+def test_a_photograph_too_large_to_be_meant_is_unreadable(make_folder, monkeypatch):
+    root = make_folder({"bomb.png": (40, 40)})
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # refused from twice as many
+    photos = photo_folder(root)
+    for read in (photos.read, photos.size):
+        with pytest.raises(DataError, match=r"bomb\.png is no readable image: .*exceeds limit"):
+            read(0)
 
 
 def test_an_unknown_split_is_refused(make_folder):

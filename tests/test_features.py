@@ -174,6 +174,15 @@ def test_what_is_no_photograph_is_refused_by_shape_type_or_range(images, message
         as_images(images)
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I", "F"])
+def test_a_picture_of_pil_of_more_than_8_bits_is_refused_by_its_mode(mode):
+    picture = Image.new(mode, (5, 4), 300)
+    with pytest.raises(ValueError, match=f"a picture has the mode {mode}, .*convert it to 8 bits"):
+        as_images(picture)
+    with pytest.raises(ValueError, match=f"mode {mode}"):
+        inception_features([picture], Means())
+
+
 def test_an_array_of_objects_is_refused_by_its_type():
     with pytest.raises(ValueError, match="uint8 or float, not object"):
         as_images(np.full((4, 5, 3), None))
@@ -344,10 +353,43 @@ def test_files_are_decoded_a_few_ahead_only_and_not_kept(monkeypatch):
     files = [Path(str(number)) for number in range(120)]
     for number, photo in enumerate(batches(Photos("set", files, [0] * 120, ["a"]))):
         assert (photo == number).all()
-        assert len(decoded) <= number + 1 + 32
-        # this one, 32 to come, and those that the 8 threads have not let go yet
-        assert sum(reference() is not None for reference in decoded) <= 1 + 32 + 8
+        assert len(decoded) <= number + 1 + 8
+        # this one, 8 to come, and those that the 8 threads have not let go yet
+        assert sum(reference() is not None for reference in decoded) <= 1 + 8 + 8
     assert len(decoded) == 120
+
+
+@pytest.mark.parametrize("batch", [0, -3])
+def test_a_batch_of_none_is_refused(batch):
+    for make in (
+        lambda: Extractor(Means(), batch=batch),
+        lambda: inception_features(np.zeros((2, 4, 4, 3)), Means(), batch=batch),
+    ):
+        with pytest.raises(ValueError, match=f"one photograph or more, not {batch}"):
+            make()
+
+
+def test_photographs_go_to_the_device_before_they_become_float32(monkeypatch):
+    moved, own = [], torch.Tensor.to
+
+    def to(self, *args, **kwargs):
+        moved.append((self.dtype, kwargs.get("device", args[0] if args else None)))
+        return own(self, *args, **kwargs)
+
+    extractor = Extractor(Means(), batch=4)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    extractor.add(np.zeros((2, 5, 5, 3), np.uint8))
+    assert moved[0] == (torch.uint8, torch.device("cpu"))
+    assert as_images(torch.zeros(3, 5, 5, dtype=torch.uint8), "meta").device.type == "meta"
+
+
+@pytest.mark.gpu
+def test_pictures_on_a_gpu_stay_there_and_are_the_cpu_s(rng):
+    picture = torch.from_numpy(rng.integers(0, 256, (2, 3, 9, 8), dtype=np.uint8))
+    found = as_images(picture.cuda())
+    assert found.is_cuda
+    assert torch.allclose(found.cpu(), as_images(picture), atol=1e-7)  # float32, x / 255
+    assert torch.equal(found, as_images(picture, "cuda"))
 
 
 def test_what_was_taken_is_not_given_again(rng):

@@ -372,6 +372,42 @@ def test_what_is_not_finite_in_a_long_stream_is_refused_by_its_row(rng):
         statistics([x[:5], x[5:]], at_once=5)
 
 
+@pytest.mark.parametrize(
+    ("mean", "covariance", "n", "message"),
+    [
+        (np.zeros(2), [[1, 0.5], [0.4, 1]], 9, "symmetric; this one differs by 0.1"),
+        (np.zeros(2), [[1, 0], [0, -2]], 9, "dimension 1 has the variance -2"),
+        (np.zeros(2), np.eye(2) + 0j, 9, "covariance must be real"),
+        (np.zeros(2) + 1j, np.eye(2), 9, "mean must be real"),
+        (np.zeros(0), np.zeros((0, 0)), 9, r"not \(0,\) and \(0, 0\)"),
+        (np.zeros(2), np.eye(2), 0, "a whole number of 1 or more, not 0"),
+        (np.zeros(2), np.eye(2), 2.5, "a whole number of 1 or more, not 2.5"),
+        (np.zeros(2), np.eye(2), np.nan, "a whole number of 1 or more, not nan"),
+        (np.zeros(2), np.eye(2), np.inf, "a whole number of 1 or more, not inf"),
+    ],
+)
+def test_what_is_no_gaussian_is_refused(mean, covariance, n, message):
+    with pytest.raises(ValueError, match=message):
+        Statistics.gaussian(mean, np.array(covariance), n)
+
+
+def test_a_covariance_may_be_symmetric_up_to_rounding():
+    covariance = np.array([[4.0, 1 + 1e-9], [1, 0]])
+    assert Statistics.gaussian(np.zeros(2), covariance, 9.0).n == 9
+
+
+def test_complex_features_are_refused():
+    with pytest.raises(ValueError, match="features must be real"):
+        Statistics.of(np.zeros((3, 2)) + 1j)
+
+
+def test_statistics_are_one_object_each(rng):
+    # arrays have no one truth of equality: a set is itself only, and can be a key
+    x = rng.normal(size=(9, 3))
+    a, b = Statistics.of(x), Statistics.of(x)
+    assert a == a and a != b and len({a, b}) == 2
+
+
 @pytest.mark.parametrize("n", [3, 30])
 @pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
 def test_features_whose_squares_overflow_are_refused(rng, n):
@@ -442,6 +478,24 @@ def test_float32_features_are_summed_in_float64(rng):
     covariance = statistics([x[:20], x[20:]]).covariance
     assert covariance.dtype == np.float64
     assert np.allclose(covariance, np.cov(x.astype(np.float64).T), rtol=1e-9)  # float64
+
+
+def test_a_batch_that_is_filled_anew_was_taken_in_before(rng):
+    x, buffer = rng.normal(size=(30, 4)), np.empty((10, 4))
+    accumulator = Accumulator()
+    for part in np.split(x, 3):
+        buffer[:] = part
+        accumulator.add(buffer)
+    assert np.allclose(accumulator.statistics().mean, x.mean(0), rtol=1e-12)  # float64
+
+
+def test_statistics_keep_no_array_of_the_caller_s(rng):
+    x, mean, covariance = rng.normal(size=(4, 6)), np.zeros(3), np.eye(3)
+    kept, dense = Statistics.of(x), Statistics.gaussian(mean, covariance, 9)
+    before = x.copy()
+    x[:], mean[:], covariance[:] = 0, 1, 2
+    assert np.array_equal(kept.features, before)
+    assert np.array_equal(dense.mean, np.zeros(3)) and np.array_equal(dense.full, np.eye(3))
 
 
 @pytest.mark.parametrize("batches", [[], [np.zeros((0, 3))]])
@@ -582,6 +636,7 @@ def test_saving_goes_aside_first_and_leaves_the_old_file_whole(rng, tmp_path, mo
     monkeypatch.setattr(fid.np, "savez", fail)
     with pytest.raises(OSError, match="full"):
         Statistics.of(x[1]).save(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["set.npz"]
     assert np.array_equal(Statistics.load(path).mean, x[0].mean(0))
 
 
@@ -640,6 +695,18 @@ def test_a_damaged_file_is_named(rng, tmp_path, damage):
         {"mu": np.array([{}], dtype=object), "sigma": np.eye(1)},  # a pickle is not opened
         {"mu": np.zeros(3), "sigma": np.eye(3), "protocol": np.array("tf"), "n": np.array(9)},
         {"mu": np.zeros(2), "sigma": np.eye(2), "features": np.zeros(2)},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "n": np.array(2.5)},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "n": np.array(0)},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "n": np.array([3, 4])},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "n": np.array("many")},
+        {"mu": np.zeros(2), "sigma": -np.eye(2)},
+        {"mu": np.zeros(2), "sigma": np.array([[1.0, 2], [0, 1]])},
+        {"mu": np.zeros(2), "sigma": np.eye(2) * 1j},
+        {"features": np.eye(3)},
+        {"mu": np.ones(3), "features": np.eye(3)},
+        {"mu": np.ones(2) / 3, "features": np.eye(3)},
+        {"mu": np.ones(3) / 3, "features": np.eye(3), "n": np.array(4)},
+        {"mu": np.ones(3) / 3, "features": np.eye(3) + 1j},
     ],
 )
 def test_a_file_of_something_else_is_named(tmp_path, held):

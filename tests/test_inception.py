@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import nn
 from torchvision.models.inception import BasicConv2d, InceptionA
 
@@ -112,8 +113,6 @@ def test_pytorch_fid_s_blocks_are_where_the_features_are_taken():
 
 
 def test_module_names_are_torchvision_s_and_pytorch_fid_s():
-    import torchvision
-
     with torch.device("meta"):
         reference = torchvision.models.inception_v3(
             weights=None, aux_logits=False, init_weights=False
@@ -276,6 +275,44 @@ def test_a_file_without_its_batchnorm_is_refused(tmp_path):
     torch.save(state, tmp_path / "part.pth")
     with pytest.raises(WeightsError, match=r"part\.pth"):
         load_inception(tmp_path / "part.pth", 64)
+
+
+def standard_state(dims=64):
+    """What the standard file holds up to there, untrained."""
+    state = {"fc.weight": torch.zeros(1008, 2048)}
+    for name, module in FIDInception(dims).named_modules():
+        if isinstance(module, FoldedConv):
+            state |= fake_bn_state(module, nn.BatchNorm2d(module.out_channels), name)
+    return state
+
+
+@pytest.mark.parametrize("aux_logits", [True, False])
+def test_torchvision_s_inception_is_not_taken_for_the_fid_one(tmp_path, aux_logits):
+    network = torchvision.models.inception_v3(
+        weights=None, aux_logits=aux_logits, init_weights=False
+    )
+    torch.save(network.state_dict(), tmp_path / "torchvision.pth")
+    with pytest.raises(
+        WeightsError, match=r"torchvision\.pth is no FID Inception.*SRKIT_INCEPTION"
+    ):
+        load_inception(tmp_path / "torchvision.pth", 64)
+
+
+@pytest.mark.parametrize("classes", [{"AuxLogits.fc.bias": (3,)}, {"fc.weight": ()}])
+def test_one_key_is_enough_to_tell_another_inception(tmp_path, classes):
+    other = {key: torch.zeros(shape) for key, shape in classes.items()}
+    torch.save(standard_state() | other, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="not 1008 classes"):
+        load_inception(tmp_path / "other.pth", 64)
+
+
+@pytest.mark.parametrize("part", ["weight", "bias", "running_mean", "running_var"])
+@pytest.mark.parametrize("shape", [(7,), (1,), (32, 1), ()])
+def test_a_batchnorm_of_another_shape_is_named(tmp_path, part, shape):
+    key = f"Conv2d_1a_3x3.bn.{part}"
+    torch.save(standard_state() | {key: torch.ones(shape)}, tmp_path / "bad.pth")
+    with pytest.raises(WeightsError, match=rf"bad\.pth is no FID Inception: .*{part} does not fit"):
+        load_inception(tmp_path / "bad.pth", 64)
 
 
 def test_a_file_whose_keys_are_numbers_is_refused(tmp_path):

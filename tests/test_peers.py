@@ -2,6 +2,8 @@
 clean-fid give the numbers that srkit gives, under the protocol of each."""
 
 import warnings
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +120,53 @@ def test_features_and_fid_are_theirs_with_the_same_random_weights(random_file, p
     assert ours(*mine) == pytest.approx(ours(*theirs), rel=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("dims", "n"), [(64, 250), (192, 250), (768, 40)])
+def test_distance_on_features_of_random_weights_is_sqrtm_s(random_file, dims, n):
+    # Singular, or nearly: some features are dead, and the pictures are alike (1e8 at 64).
+    need("pytorch-fid")
+    network = load_inception(random_file, dims)
+    with torch.inference_mode():
+        x, y = (
+            torch.cat([network(part / 127.5 - 1) for part in images.split(50)]).numpy()
+            for images in (pictures(n, 75, 75), pictures(n, 75, 75, seed=1) // 2 + 60)
+        )
+    assert ours(x, y) == pytest.approx(by_sqrtm(x, y), rel=1e-6)
+
+
 # --- The real weights on real photographs --------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real_features() -> Callable[[Path, Path], dict[int, np.ndarray]]:
+    """Features by layer, from the weights and photographs: 500, of which 80 have 768, too. Even
+    rows are one set, odd ones the other."""
+
+    @cache
+    def features(weights: Path, folder: Path) -> dict[int, np.ndarray]:
+        photos = open_photos(str(folder), "all").spread(500)
+        low = inception_features(photos, load_inception(weights, 192, (64, 192)))
+        high = inception_features(photos.spread(80), load_inception(weights, 768))
+        return {64: low[:, :64], 192: low[:, 64:], 768: high}
+
+    return features
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dims", "n", "condition"),
+    [(64, 250, 1e6), (192, 250, 1e7), (768, 40, np.inf)],  # singular; there 3e-7 was measured
+)
+def test_distance_on_real_features_is_sqrtm_s(
+    real_features, inception_file, val_folder, dims, n, condition
+):
+    need("pytorch-fid")
+    found = real_features(inception_file, val_folder)[dims]
+    x, y = found[: 2 * n : 2], found[1 : 2 * n : 2]
+    assert len(x) == len(y) == n
+    for side in (x, y):
+        assert np.linalg.cond(np.cov(side.astype(np.float64), rowvar=False)) <= condition
+    assert ours(x, y) == pytest.approx(by_sqrtm(x, y), rel=1e-6)
 
 
 @pytest.fixture
@@ -159,16 +207,18 @@ def test_the_whole_of_pytorch_fid_gives_our_number(two_folders, inception_file, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dims", [64, 192])
-def test_torch_fidelity_gives_our_number_under_protocol_tf(two_folders, inception_file, dims):
+@pytest.mark.parametrize(("dims", "count"), [(64, 24), (192, 24), (768, 16)])
+def test_torch_fidelity_gives_our_number_under_protocol_tf(
+    two_folders, inception_file, dims, count
+):
     need("torch-fidelity")
     extract = bench.peer_features("torch-fidelity", bench.standard_state(inception_file), dims)
     theirs = []
     for folder in two_folders:
-        files = sorted(folder.iterdir())[:24]
+        files = sorted(folder.iterdir())[:count]
         stack = np.stack([np.array(Image.open(file)) for file in files])
         theirs.append(extract(torch.from_numpy(stack).permute(0, 3, 1, 2)))
-        for file in sorted(folder.iterdir())[24:]:
+        for file in sorted(folder.iterdir())[count:]:
             file.unlink()
     sets = [{"mu": x.mean(0), "sigma": np.cov(x, rowvar=False)} for x in theirs]
     expected = bench.peer_distance("torch-fidelity")(*sets)

@@ -210,6 +210,11 @@ def test_sets_of_any_two_sizes_are_drawn_with_replacement(rng):
     assert len(np.unique(draws)) == 200  # y is drawn as well
 
 
+def test_a_bootstrap_of_no_rounds_is_refused(rng):
+    with pytest.raises(ValueError, match="one round or more, not 0"):
+        bootstrap(*rng.normal(size=(2, 5, 3)), rounds=0)
+
+
 def test_a_bootstrap_of_few_photographs_does_not_warn_at_every_draw(rng):
     with warnings.catch_warnings():
         warnings.simplefilter("error", FewImagesWarning)
