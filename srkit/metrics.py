@@ -16,10 +16,15 @@ Picture = Image.Image | np.ndarray | Tensor
 
 def to_array(image: Picture) -> np.ndarray:
     """A picture as float64 (H, W, 3) in [0, 255]: a PIL image, a uint8 array, or a (3, H, W)
-    tensor in [0, 1], which is rounded to 8 bits as if it had been saved."""
+    tensor in [0, 1], which is rounded to 8 bits as if it had been saved.
+
+    Raises ValueError for a PIL image of more than 8 bits a channel.
+    """
     if isinstance(image, Tensor):
         image = image.detach().cpu().clamp(0, 1).mul(255).round().permute(1, 2, 0).numpy()
     elif isinstance(image, Image.Image):
+        if image.mode.startswith("I") or image.mode == "F":  # their levels are not 0-255
+            raise ValueError(f"pictures have 8 bits a channel, not mode {image.mode}")
         image = np.asarray(image.convert("RGB"))
     return np.asarray(image, dtype=np.float64)
 

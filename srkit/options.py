@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
         "--bootstrap", type=int, metavar="ROUNDS", help="add a 95%% interval; 10 or more"
     )
     fid.add_argument("--paired", action="store_true",
-                     help="A and B are the same photographs, by name; with --kid or --bootstrap")  # fmt: skip
+                     help="same photographs by name; with --kid, --bootstrap")  # fmt: skip
     fid.add_argument("--batch", type=int, default=32, help="photographs at once")
     fid.add_argument("--json", action="store_true", help="one JSON object instead of text")
     fid.add_argument("--device", default="auto", help="auto, cpu or cuda")

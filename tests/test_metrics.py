@@ -171,3 +171,9 @@ def test_power_spectrum_of_white_noise_is_flat_at_its_variance(rng):
     variance = (20 * 219 / 255) ** 2  # grey noise in the studio range of Y
     # the innermost bin averages some 200 values, a standard error of 7%, and lacks the mean
     assert np.allclose(power, variance, rtol=0.3)
+
+
+def test_pictures_of_more_than_8_bits_are_refused():
+    deep = Image.fromarray(np.full((16, 16), 40_000, np.uint16))
+    with pytest.raises(ValueError, match="8 bits a channel, not mode I;16"):
+        psnr(deep, deep)
