@@ -82,7 +82,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from srkit.updates import pick_device
 
     device = str(pick_device(options.device))
-    photos = open_photos(options.data, options.split)
+    photos = open_photos(options.data, options.split).spread(options.photographs)
     photos.name = options.name or photos.name
     methods = options.methods or available_methods(options.scale)
     networks, note = available_inception(device, every_layer=options.sensitivity)
@@ -90,7 +90,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
     if options.sensitivity:
         if not networks:
             raise ValueError(note)
-        rows = sensitivity(photos, networks[0], device=device)
+        sizes = sorted({max(2, len(photos) // part) for part in (4, 2, 1)})
+        rows = sensitivity(photos, networks[0], sizes=sizes, device=device)
     else:
         rows = measure(methods, photos, options.scale, networks, "evaluate", device=device)
         header, body = table(rows, methods, photos.name, options.scale, "evaluate")

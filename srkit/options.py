@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     _photo_options(evaluate)
     evaluate.add_argument("--name", help="of the data set in the rows; default: the folder's")
     evaluate.add_argument("--split", default="all", help="train, val or all")
+    evaluate.add_argument("--photographs", type=int, help="how many to measure; default: all")
     evaluate.add_argument("--scale", type=int, default=2)
     evaluate.add_argument("--methods", nargs="+", help="default: all that there are at this scale")
     evaluate.add_argument("--sensitivity", action="store_true",

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from srkit import bench, evaluate, results
-from srkit.__main__ import parser
+from srkit import ablation, bench, evaluate, results
+from srkit.options import parser
+from srkit.peers import PEERS
 from srkit.weights import sha256
 
 ROOT = Path(__file__).parent.parent
@@ -114,11 +115,14 @@ def test_every_make_command_in_readme_has_a_target():
         ("Imagenette validation, 224x224", 2, "evaluate"),
         ("Set5", 2, "evaluate"),
         ("Set5", 4, "evaluate"),
+        ("Set14", 2, "evaluate"),
+        ("Imagenette validation, 224x224", 4, "evaluate"),
     ],
 )
 def test_readme_tables_say_what_results_json_says(dataset, scale, preset):
     rows = results.load(ROOT / "figures" / "results.json")
-    methods = [*evaluate.available_methods(scale), *(["hr"] if preset == "demo" else [])]
+    more = ["hr"] if preset == "demo" else [*PEERS]
+    methods = [*evaluate.available_methods(scale), *more]
     header, body = evaluate.table(rows, methods, dataset, scale, preset)
     for line in results.markdown(header, body).splitlines():
         assert line in README
@@ -127,7 +131,7 @@ def test_readme_tables_say_what_results_json_says(dataset, scale, preset):
 def test_readme_s_sensitivity_table_says_what_results_json_says():
     rows = results.load(ROOT / "figures" / "results.json")
     dataset = "Imagenette validation, short side 224"
-    header, body = evaluate.sensitivity_table(rows, dataset, 1000)
+    header, body = evaluate.sensitivity_table(rows, dataset, 500)
     assert [line[0] for line in body] == ["FID-64", "FID-192", "FID-768"]
     for line in results.markdown(header, body).splitlines():
         assert line in README
@@ -151,8 +155,24 @@ def test_table_md_says_what_results_json_says():
 def test_measured_rows_are_of_the_shipped_checkpoints():
     rows = results.load(ROOT / "figures" / "results.json")
     shipped = {sha256(f)[:12] for f in (ROOT / "srkit" / "checkpoints").glob("*.safetensors")}
-    used = {row["weights"] for row in rows if row.get("weights")}
+    used = {row["weights"] for row in rows if row.get("weights") and row["method"] not in PEERS}
     assert used == shipped
+
+
+def test_the_commits_of_measured_rows_are_in_the_history():
+    if run("git", "rev-parse", "--is-shallow-repository").stdout.strip() != "false":
+        pytest.skip("no clone with its history")
+    rows = results.select(results.load(ROOT / "figures" / "results.json"), source="measured")
+    for commit in {row["commit"] for row in rows}:
+        found = run("git", "merge-base", "--is-ancestor", commit, "HEAD")
+        assert found.returncode == 0, f"no commit {commit} before this one"
+
+
+def test_readme_s_ablation_says_what_results_json_says():
+    rows = results.load(ROOT / "figures" / "results.json")
+    kept = [row for row in rows if str(row["preset"]).startswith("ablation-")]
+    for line in results.markdown(*ablation.table(kept, kept[0]["dataset"])).splitlines():
+        assert line in README
 
 
 def test_every_file_that_readme_links_to_is_there():
