@@ -5,7 +5,10 @@ import torch
 from torch import nn
 
 from srkit import losses
-from srkit.__main__ import main, parse_setting
+from srkit.__main__ import main
+from srkit.losses import Weights
+from srkit.options import parse_setting
+from srkit.recipes import recipe
 from srkit.train import read_log
 from srkit.weights import VGG19, load_generator
 
@@ -171,3 +174,34 @@ def test_an_option_that_does_not_exist_ends_with_2(capsys):
         main(["train", "--colour"])
     assert caught.value.code == 2
     assert "--colour" in capsys.readouterr().err
+
+
+def test_a_weight_of_the_losses_can_be_set():
+    changes = dict(parse_setting(text) for text in ("weights.classes=1e-3", "weights.mse=0"))
+    plan = recipe("sr-ugan", "smoke", **changes)
+    assert plan.weights == Weights(mse=0, content=1.0, adversarial=1e-3, classes=1e-3)
+    with pytest.raises(ValueError, match=r"one of .*weights\.mse"):
+        parse_setting("weights.colour=1")
+
+
+def test_train_in_pieces_says_to_be_continued_and_ships_at_the_end(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("srkit.paths.CHECKPOINTS", tmp_path / "checkpoints")
+    out = tmp_path / "out"
+    command = ["train", "--recipe", "srgan", "--preset", "smoke", "--content", "untrained"]
+    command += ["--out", str(out), "--device", "cpu", "--set", "iterations=2", "--minutes", "0"]
+    assert main(command) == 130  # to be continued
+    said = capsys.readouterr().out
+    assert "stopped at step 1 and saved" in said and "meant to go on from srresnet's" in said
+    assert main(command) == 0
+    (tmp_path / "checkpoints").mkdir()
+    assert main(["ship", str(out)]) == 0
+    path = tmp_path / "checkpoints" / "srgan_x2.safetensors"
+    training = load_generator(path, "srgan", 2)[1]["training"]
+    assert training["iterations"] == 2 and training["minutes"] >= 0 and training["device"] == "CPU"
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    command = ["train", "--recipe", "srresnet", "--preset", "smoke", "--device", "cpu"]
+    assert main([*command, "--out", str(tmp_path / "file" / "out")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
