@@ -178,12 +178,14 @@ def sensitivity(
     sizes: Sequence[int] = (250, 500, 1000),
     seed: int = 0,
     device: str = "cpu",
+    preset: str = "demo",
 ) -> list[results.Row]:
     """FID of the same methods on the same photographs under every protocol, at every layer that
     `network` collects, for several N, and with the photographs shrunk to several short sides.
 
-    2x, shipped checkpoints; smaller N are the first of one random order. Rows have the preset
-    "sensitivity" and the side in their data set's name. Photographs are never enlarged.
+    2x, with the checkpoints that a preset shows; smaller N are the first of one random order. Rows
+    have the preset "sensitivity" and the side in their data set's name. Photographs are never
+    enlarged.
     Raises ValueError where a side is larger than a photograph, or N than their number.
     """
     results.commit()
@@ -203,7 +205,7 @@ def sensitivity(
             ):
                 sr = hr
                 if method != "hr":
-                    sr = enlarge(bicubic_lr_pil(hr, 2), method, 2, device=device)
+                    sr = enlarge(bicubic_lr_pil(hr, 2), method, 2, preset, device)
                 for extractor in extractors.values():
                     extractor.add(sr)
             features |= {(method, p): extractor.finish() for p, extractor in extractors.items()}
@@ -221,7 +223,7 @@ def sensitivity(
                 results.measured(
                     method, f"{photos.name}, short side {side}", n, 2, f"FID-{layer}", about,
                     distance, "sensitivity", seed, device,
-                    weights=weights_of(method, 2, "demo"),
+                    weights=weights_of(method, 2, preset),
                 )
             )  # fmt: skip
     return rows
