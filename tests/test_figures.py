@@ -179,3 +179,10 @@ def test_runs_are_compared_at_the_updates_that_both_kept(tmp_path):
     figure = figures.samples_side_by_side({n: tmp_path / n / "samples" for n in ("one", "two")})
     assert [a.get_title() for a in figure.axes] == ["update 1", "update 40", "HR"] * 2
     assert [a.get_ylabel() for a in figure.axes if a.get_ylabel()] == ["one", "two"]
+
+
+def test_context_curves_are_gains_over_the_least_context():
+    curves = {"srgan": {1: 30.0, 4: 31.5}, "sr-ugan": {1: 32.0, 4: 32.25}}
+    (axes,) = diagrams.context_curves(curves).axes
+    gains = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    assert gains["SRGAN"] == [0, 1.5] and gains["SR-UGAN"] == [0, 0.25]
