@@ -163,7 +163,7 @@ def test_the_commits_of_measured_rows_are_in_the_history():
     if run("git", "rev-parse", "--is-shallow-repository").stdout.strip() != "false":
         pytest.skip("no clone with its history")
     rows = results.select(results.load(ROOT / "figures" / "results.json"), source="measured")
-    # Those of "sensitivity" name commits that are gone; N = 250 of them came out the same since.
+    # Those of "sensitivity" were measured before the history that stands, and not since.
     for commit in {row["commit"] for row in rows if row["preset"] != "sensitivity"}:
         found = run("git", "merge-base", "--is-ancestor", commit, "HEAD")
         assert found.returncode == 0, f"no commit {commit} before this one"
