@@ -134,7 +134,9 @@ def data_lines(plan: Recipe) -> dict[str, str]:
 def optimiser_lines(plan: Recipe) -> dict[str, str]:
     """Adam and its learning rate."""
     rate = f"learning rate {plan.learning_rate:.4g}"
-    if plan.drop_at < plan.iterations:
+    if plan.schedule == "cosine":
+        rate += ", falling to 0 along half a cosine"
+    elif plan.drop_at < plan.iterations:
         rate += f" for {plan.drop_at:,} updates, then {plan.learning_rate / 10:.4g}"
     return {"rate": rate, "optimiser": f"Adam, betas {plan.betas[0]:g} and {plan.betas[1]:g}"}
 

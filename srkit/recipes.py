@@ -5,6 +5,7 @@ that of Ledig et al. (2016). The other presets make them smaller, and say so by 
 recipe prints whole, and `protocols.beside_the_report` lays it beside what its source says.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from srkit.weights import check_model
 PRESETS = ("smoke", "demo", "laptop", "gpu", "paper")
 LR_FILTERS = ("bicubic", "lanczos")
 PRECISIONS = ("fp32", "bf16")
+SCHEDULES = ("drop", "cosine")
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,11 @@ class Recipe:
     content_layer: str = ""  # "" is relu5_4, or the deepest that the VGG19 file reaches
     content_scale: float | None = None
     class_loss: bool = True
-    # The optimiser (section 5): Adam, the learning rate divided by 10 at `drop_at`.
+    # The optimiser (section 5): Adam, the learning rate divided by 10 at `drop_at`, or falling to 0
+    # along half a cosine over all of the run (Loshchilov and Hutter, 2016, without restarts).
     iterations: int = 200_000
     learning_rate: float = 1e-4
+    schedule: str = "drop"
     drop_at: int = 100_000
     betas: tuple[float, float] = (0.9, 0.999)
     ema: float = 0.999
@@ -90,7 +94,7 @@ class Recipe:
                 raise ValueError(f"{name} must be in [0, 1), betas two of them: {values}")
         if not all(isinstance(width, int) and width > 0 for width in self.unet):
             raise ValueError(f"unet must be widths such as (64, 96), or () for none: {self.unet}")
-        choices = {"lr_filter": LR_FILTERS, "precision": PRECISIONS}
+        choices = {"lr_filter": LR_FILTERS, "precision": PRECISIONS, "schedule": SCHEDULES}
         for name, accepted in (choices | {"discriminator": ("", *DISCRIMINATORS)}).items():
             if (value := getattr(self, name)) not in accepted:
                 options = ", ".join(option or '""' for option in accepted)
@@ -135,6 +139,8 @@ class Recipe:
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of update `step`, counted from 0."""
+        if self.schedule == "cosine":
+            return self.learning_rate * (1 + math.cos(math.pi * step / self.iterations)) / 2
         return self.learning_rate if step < self.drop_at else self.learning_rate / 10
 
     def samples(self, step: int) -> bool:

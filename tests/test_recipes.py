@@ -59,6 +59,9 @@ def test_srresnet_and_srgan_are_ledig_s(scale):
     assert start.weights == Weights(1.0, 0.0, 0.0)
     assert start.iterations == 1_000_000
     assert start.learning_rate_at(0) == start.learning_rate_at(999_999) == 1e-4  # no drop
+    falling = recipe("srgan", "paper", schedule="cosine", learning_rate=2.0)
+    at = [falling.learning_rate_at(step) for step in (0, 50_000, 100_000, 200_000)]
+    assert at == pytest.approx([2, 1 + 0.5**0.5, 1, 0])
     assert plan.weights == Weights(0.0, 1.0, 1e-3)
     assert plan.iterations == 200_000
     assert plan.learning_rate_at(99_999) == 1e-4 and plan.learning_rate_at(100_000) == 1e-5
