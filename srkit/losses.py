@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from srkit.weights import VGG19, load_vgg19
+from srkit.models.vgg19 import VGG19
+from srkit.weights import load_vgg19
 
 
 def check_same_shape(sr: Tensor, hr: Tensor) -> None:

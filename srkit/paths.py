@@ -1,9 +1,12 @@
 """Where things lie. Every path that the kit reads or writes by itself comes from here."""
 
 import os
+import subprocess
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
+
 CHECKPOINTS = PACKAGE / "checkpoints"
 
 
@@ -46,3 +49,22 @@ def figures(preset: str = "demo", data: str = "embedded") -> Path:
     folder = root() / "figures" if committed else runs(preset) / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@cache
+def commit() -> str | None:
+    """The short commit of the clone when this process began to measure, or None outside of one."""
+    try:
+        out = subprocess.run(
+            ["git", "-C", str(PACKAGE.parent), "rev-parse", "--short=12", "HEAD"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return out.stdout.strip()
+
+
+def shown(path: Path) -> str:
+    """A path as one would type it in the clone."""
+    clone = root()
+    return str(path.relative_to(clone)) if path.is_relative_to(clone) else str(path)

@@ -8,15 +8,23 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from srkit.data import as_rgb, denorm, to_image, to_tensor
-from srkit.peers import PEERS, find_peer, load_peer
-from srkit.weights import TRAINED, WeightsError, checkpoint_path, load_generator
+from srkit.data.images import as_rgb, denorm, to_image, to_tensor
+from srkit.weights import (
+    PEERS,
+    TRAINED,
+    WeightsError,
+    checkpoint_path,
+    find_peer,
+    load_generator,
+    load_peer,
+)
 
 INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
+
 METHODS = (*INTERPOLATIONS, *TRAINED, *PEERS)
 
 

@@ -4,10 +4,8 @@ Nothing here falls back in silence: what is loaded carries a name that says what
 untrained network says so in that name.
 """
 
-import hashlib
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +16,17 @@ from safetensors.torch import save as serialise
 from torch import Tensor, nn
 from torchvision.models import vgg
 
-from srkit import models, paths
-
-# VGG19's layers in the order of torchvision's `features`; convI_J and reluI_J as in the VGG paper.
-VGG19_LAYERS: dict[str, int] = {}
-for _stage, _convs in enumerate((2, 2, 4, 4, 4), start=1):
-    for _conv in range(1, _convs + 1):
-        VGG19_LAYERS[f"conv{_stage}_{_conv}"] = len(VGG19_LAYERS)
-        VGG19_LAYERS[f"relu{_stage}_{_conv}"] = len(VGG19_LAYERS)
-    VGG19_LAYERS[f"pool{_stage}"] = len(VGG19_LAYERS)
+from srkit import paths
+from srkit.files import sha256
+from srkit.models.build import GENERATORS, build_generator
+from srkit.models.leftthomas import LeftthomasGenerator
+from srkit.models.vgg19 import VGG19, VGG19_LAYERS, _cut
 
 VGG19_URL = torchvision.models.VGG19_Weights.IMAGENET1K_V1.url  # ends in 8 digits of its sha256
 
 
 class WeightsError(ValueError):
     """Weights that are absent, damaged or of something else; the message says what to do."""
-
-
-def sha256(path: str | Path) -> str:
-    """The hex SHA-256 of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def load_state(path: str | Path) -> dict[str, Tensor]:
@@ -55,34 +44,6 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(state, dict):
         raise WeightsError(f"{path} holds a {type(state).__name__}, not a PyTorch state dict")
     return state
-
-
-# --- VGG19 for the content loss, Eq. (2) ---------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class VGG19:
-    """A VGG19 cut off after `layer`; `network` takes (B, 3, H, W) in [0, 1]."""
-
-    network: nn.Sequential
-    layer: str
-    name: str
-    feature_scale: float = 1.0
-
-
-class Standardise(nn.Module):
-    """ImageNet's mean and standard deviation, as torchvision's VGG19 wants them."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
-
-    def forward(self, image: Tensor) -> Tensor:
-        return (image - self.mean) / self.std
 
 
 def vgg19_cached() -> Path:
@@ -126,13 +87,6 @@ def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
         f"{weights} holds no VGG19: expected torchvision's keys (features.0.weight, ...) or those"
         " of the normalised one (0.weight of shape 3x3x1x1, ...)"
     )
-
-
-def _cut(features: nn.Sequential, layer: str, name: str) -> VGG19:
-    """torchvision's `features` up to a layer, with ReLUs that do not write over their input."""
-    kept = [m if not isinstance(m, nn.ReLU) else nn.ReLU() for m in features]
-    network = nn.Sequential(Standardise(), *kept[: VGG19_LAYERS[layer] + 1])
-    return VGG19(network, layer, f"{name}, {layer}")
 
 
 def _complete_vgg19(state: dict[str, Tensor], layer: str | None, name: str) -> VGG19:
@@ -179,26 +133,10 @@ def _normalised_vgg19(state: dict[str, Tensor], layer: str | None, name: str) ->
     return VGG19(network[: names.index(layer) + 1], layer, f"{name}, {layer}", feature_scale=12.75)
 
 
-# --- Our checkpoints -----------------------------------------------------------------------------
-
-GENERATORS: dict[str, type[nn.Module]] = {
-    "srresnet": models.SRGANGenerator,
-    "srgan": models.SRGANGenerator,
-    "sr-ugan": models.SRUGANGenerator,
-}
-
-
 # What has a checkpoint of its own, and the model that it is of: the recipes whose outcome is shown.
 TRAINED = {name: name for name in GENERATORS} | {"sr-ugan-large-batch": "sr-ugan"}
 
 MOST_BYTES = 32_000_000  # of a shipped checkpoint
-
-
-def check_model(name: str) -> str:
-    """Return the model's name. Raises ValueError where it is none of ours."""
-    if name not in GENERATORS:
-        raise ValueError(f"unknown model {name!r}; accepted: {', '.join(GENERATORS)}")
-    return name
 
 
 def check_trained(name: str) -> str:
@@ -324,12 +262,57 @@ def load_generator(
     return generator.eval(), {"settings": settings, "training": training, "sha256": digest}
 
 
-def build_generator(settings: dict[str, Any]) -> nn.Module:
-    """An untrained generator from settings such as {"model": "sr-ugan", "scale": 2, "wide": 96}."""
-    arguments = {key: value for key, value in settings.items() if key != "model"}
-    return GENERATORS[check_model(settings["model"])](**arguments)
-
-
 def shipped() -> list[str]:
     """The names of the checkpoints that came with the package."""
     return sorted(path.stem for path in paths.CHECKPOINTS.glob("*.safetensors"))
+
+
+PEERS = {"leftthomas-srgan": "SRKIT_LEFTTHOMAS"}  # name -> the variable that names file or folder
+
+
+def find_peer(name: str, scale: int) -> Path | None:
+    """The file that $SRKIT_LEFTTHOMAS names, or the one of this scale in the folder that it names;
+    None where it is not set, or the folder has none of this scale."""
+    if name not in PEERS:
+        raise ValueError(f"unknown peer {name!r}; accepted: {', '.join(PEERS)}")
+    named = os.environ.get(PEERS[name])
+    if not named:
+        return None
+    path = Path(named)
+    if path.is_dir():
+        found = sorted(path.glob(f"*netG*x{scale}*.pth"))
+        return found[0] if found else None
+    if not path.is_file():
+        raise WeightsError(f"{PEERS[name]} names {path}, and nothing is there")
+    return path
+
+
+def load_peer(path: str | Path, scale: int) -> nn.Module:
+    """The peer's generator in evaluation mode. Raises WeightsError where the file holds another."""
+    state = load_state(path)
+    generator = LeftthomasGenerator(scale)
+    try:
+        generator.load_state_dict({_own_name(key, scale): value for key, value in state.items()})
+    except (RuntimeError, KeyError, ValueError) as error:
+        what = " ".join(str(error).split())
+        raise WeightsError(f"{path} is no {scale}x leftthomas generator: {what}") from error
+    return generator.eval()
+
+
+def _own_name(key: str, scale: int) -> str:
+    """A parameter's name there as it is in `SRGANGenerator`."""
+    block, rest = key.removeprefix("block").split(".", 1)
+    number = int(block)
+    if number == 1:
+        return f"head.{rest}"
+    if number < 7:
+        layer, what = rest.split(".")
+        place = {"conv1": 0, "bn1": 1, "prelu": 2, "conv2": 3, "bn2": 4}[layer]
+        return f"blocks.{number - 2}.body.{place}.{what}"
+    if number == 7:
+        return f"merge.{rest}"
+    stage, rest = rest.split(".", 1)
+    if int(stage) == scale // 2:
+        return f"tail.{rest}"
+    layer, what = rest.split(".")
+    return f"upsample.{3 * int(stage) + {'conv': 0, 'prelu': 2}[layer]}.{what}"

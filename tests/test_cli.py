@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from srkit import losses
-from srkit.__main__ import main
+from srkit.cli import main, parse_setting
 from srkit.losses import Weights
-from srkit.options import parse_setting
-from srkit.recipes import recipe
-from srkit.train import read_log
-from srkit.weights import VGG19, load_generator
+from srkit.models import VGG19
+from srkit.training.recipes import recipe
+from srkit.training.run_folder import read_log
+from srkit.weights import load_generator
 
 SMOKE = ["train", "--preset", "smoke", "--device", "cpu"]
 
@@ -66,7 +66,7 @@ def test_an_interrupted_command_says_so_by_its_code(tmp_path, folder, monkeypatc
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("srkit.train.train_step", interrupt)
+    monkeypatch.setattr("srkit.training.loop.train_step", interrupt)
     command = [*SMOKE, "--model", "srresnet", "--data", str(folder), "--out", str(tmp_path)]
     assert main(command) == 130
 

@@ -10,11 +10,18 @@ from torch import nn
 
 from srkit import losses, models
 from srkit.data import norm, photo_folder, to_tensor
-from srkit.discriminators import SRGANDiscriminator, SRUGANDiscriminator, UNetDiscriminator
 from srkit.losses import ContentLoss, Weights
-from srkit.recipes import recipe
-from srkit.updates import discriminator_backward, generator_terms, start
-from srkit.weights import VGG19, VGG19_LAYERS, WeightsError, load_vgg19
+from srkit.models import (
+    VGG19,
+    VGG19_LAYERS,
+    SRGANDiscriminator,
+    SRUGANDiscriminator,
+    UNetDiscriminator,
+)
+from srkit.training.recipes import recipe
+from srkit.training.state import start
+from srkit.training.step import discriminator_backward, generator_terms
+from srkit.weights import WeightsError, load_vgg19
 
 LOGITS = torch.tensor([-3.0, -0.5, 0.0, 1.25, 4.0])
 PROBABILITIES = 1 / (1 + np.exp(-LOGITS.double().numpy()))  # the report's sigma

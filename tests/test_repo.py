@@ -1,5 +1,6 @@
 """The clone as a whole: lint, types, layout, one list of dependencies, README's commands."""
 
+import ast
 import re
 import shlex
 import subprocess
@@ -9,22 +10,33 @@ from pathlib import Path
 import pytest
 import yaml
 
-from srkit import ablation, bench, evaluate, results
-from srkit.options import parser
-from srkit.peers import PEERS
-from srkit.weights import sha256
+from srkit.cli import parser
+from srkit.evaluation import ablation, bench_fid, measure, results, tables
+from srkit.files import sha256
+from srkit.weights import PEERS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
-# What each module may import of the others: imports run one way (see the map in README.md).
-ORDER = (
-    "paths", "models", "discriminators", "metrics", "weights", "peers", "losses", "recipes",
-    "protocols", "packed", "data", "heldout", "context", "pairs", "runfiles", "diagnostics",
-    "parallel", "updates", "resume", "train", "inception", "fid", "sampling", "features", "results",
-    "repeat", "upscale", "evaluate", "figures", "diagrams", "session", "ablation", "widgets",
-    "live", "compare", "bench", "bench_train", "report", "options", "__main__",
-)  # fmt: skip
+# What each module may import of the others: imports run one way, between rooms and inside of them.
+ORDER = [
+    name
+    for line in """
+paths files devices
+models.blocks models.srgan models.srugan models.unet_discriminator models.vgg19 models.leftthomas
+models.probes models.build
+data.images data.packed data.photos data.sources data.crops data.leakage
+metrics weights losses upscale
+fid.inception fid.frechet fid.uncertainty fid.features fid.folders
+training.recipes training.as_published training.distributed training.diagnostics training.state
+training.step training.checkpoints training.run_folder training.loop
+evaluation.results evaluation.repeat evaluation.tables evaluation.measure evaluation.ablation
+evaluation.context evaluation.bench_fid evaluation.bench_training
+notebook.figures notebook.diagrams notebook.session notebook.live notebook.widgets notebook.report
+cli __main__
+""".splitlines()
+    for name in line.split()
+]
 
 
 def run(*command: str) -> subprocess.CompletedProcess:
@@ -60,21 +72,45 @@ def test_conda_gets_everything_from_pyproject():
     assert "[project.optional-dependencies]\ndev = [" in (ROOT / "pyproject.toml").read_text()
 
 
+def modules() -> dict[str, Path]:
+    """Every module but the packages' own, by its name below srkit."""
+    files = [f for f in (ROOT / "srkit").rglob("*.py") if f.name != "__init__.py"]
+    return {".".join(f.relative_to(ROOT / "srkit").with_suffix("").parts): f for f in files}
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of srkit that a file imports, at its top or in a function; a package stands for
+    all that it hands on."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "srkit":
+            base = node.module.removeprefix("srkit").strip(".")
+            for name in node.names:
+                inner = f"{base}.{name.name}".strip(".")
+                found.add(inner if inner in ORDER else base if base in ORDER else f"{inner}.*")
+    return found
+
+
 def test_imports_run_one_way():
-    modules = {f.stem for f in (ROOT / "srkit").glob("*.py")} - {"__init__"}
-    assert modules == set(ORDER), "name every module in ORDER, after those that it imports"
-    for name in ORDER:
-        text = (ROOT / "srkit" / f"{name}.py").read_text(encoding="utf-8")
-        imported = set(re.findall(r"from srkit\.(\w+) import", text))
-        for group in re.findall(r"from srkit import \(?([\w, \n]+)\)?", text):
-            imported |= {part.strip() for part in group.replace("\n", ",").split(",")} & modules
-        later = {other for other in imported if ORDER.index(other) >= ORDER.index(name)}
-        assert not later, f"{name} imports {later}, which come after it"
+    assert set(modules()) == set(ORDER), "name every module in ORDER, after those that it imports"
+    for name, path in modules().items():
+        for other in imported(path):
+            package = other.split(".")[0]
+            needed = [m for m in ORDER if m.split(".")[0] == package] if "*" in other else [other]
+            assert needed, f"{name} imports {other}, which is no module"
+            late = [m for m in needed if ORDER.index(m) >= ORDER.index(name)]
+            assert not late, f"{name} imports {late}, which come after it"
+
+
+def test_a_package_hands_names_on_and_defines_nothing():
+    for path in (ROOT / "srkit").rglob("__init__.py"):
+        kinds = {type(node) for node in ast.parse(path.read_text()).body}
+        assert kinds <= {ast.Expr, ast.ImportFrom, ast.Assign}, path
 
 
 def test_modules_stay_short():
-    lengths = {f.name: len(f.read_text().splitlines()) for f in (ROOT / "srkit").glob("*.py")}
-    assert {name: n for name, n in lengths.items() if n > 375} == {}
+    lengths = {f.name: len(f.read_text().splitlines()) for f in modules().values()}
+    assert {name: n for name, n in lengths.items() if n > 440} == {}
 
 
 def test_no_file_names_a_machine_path():
@@ -122,8 +158,8 @@ def test_every_make_command_in_readme_has_a_target():
 def test_readme_tables_say_what_results_json_says(dataset, scale, preset):
     rows = results.load(ROOT / "figures" / "results.json")
     more = ["hr"] if preset == "demo" else [*PEERS]
-    methods = [*evaluate.available_methods(scale), *more]
-    header, body = evaluate.table(rows, methods, dataset, scale, preset)
+    methods = [*measure.available_methods(scale), *more]
+    header, body = tables.table(rows, methods, dataset, scale, preset)
     for line in results.markdown(header, body).splitlines():
         assert line in README
 
@@ -131,7 +167,7 @@ def test_readme_tables_say_what_results_json_says(dataset, scale, preset):
 def test_readme_s_sensitivity_table_says_what_results_json_says():
     rows = results.load(ROOT / "figures" / "results.json")
     dataset = "Imagenette validation, short side 224"
-    header, body = evaluate.sensitivity_table(rows, dataset, 1000)
+    header, body = tables.sensitivity_table(rows, dataset, 1000)
     assert [line[0] for line in body] == ["FID-64", "FID-192", "FID-768"]
     for line in results.markdown(header, body).splitlines():
         assert line in README
@@ -139,7 +175,7 @@ def test_readme_s_sensitivity_table_says_what_results_json_says():
 
 def test_readme_s_benchmark_says_what_results_json_says():
     rows = results.select(results.load(ROOT / "figures" / "results.json"), preset="bench")
-    table = bench.summary(rows).split("\n\n")[0].splitlines()
+    table = bench_fid.summary(rows).split("\n\n")[0].splitlines()
     assert len(table) == 2 + 16
     for line in table:
         assert line in README
@@ -147,8 +183,8 @@ def test_readme_s_benchmark_says_what_results_json_says():
 
 def test_table_md_says_what_results_json_says():
     rows = results.load(ROOT / "figures" / "results.json")
-    methods = [*evaluate.available_methods(2), "hr"]
-    table = results.markdown(*evaluate.table(rows, methods, "embedded-val", 2, "demo"))
+    methods = [*measure.available_methods(2), "hr"]
+    table = results.markdown(*tables.table(rows, methods, "embedded-val", 2, "demo"))
     assert (ROOT / "figures" / "table.md").read_text(encoding="utf-8").startswith(table)
 
 

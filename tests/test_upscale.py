@@ -11,8 +11,9 @@ from torch import nn
 
 from srkit import models, upscale
 from srkit.data import norm
+from srkit.models import build_generator
 from srkit.upscale import INTERPOLATIONS, fade_in_out, kernel, super_resolve, tile_starts
-from srkit.weights import WeightsError, build_generator, save_generator
+from srkit.weights import WeightsError, save_generator
 
 SETTINGS = {"model": "srgan", "scale": 2, "blocks": 0, "width": 4}
 

@@ -8,9 +8,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from srkit import paths, weights
+from srkit.files import sha256
+from srkit.models import build_generator
 from srkit.weights import (
     WeightsError,
-    build_generator,
     checkpoint_path,
     find_checkpoint,
     load_generator,
@@ -58,13 +59,13 @@ def test_metadata_comes_back_as_it_was(tmp_path):
     _, metadata = load_generator(path, "sr-ugan", 2)
     assert metadata["training"] == facts
     assert metadata["settings"] == SETTINGS["sr-ugan"]
-    assert metadata["sha256"] == weights.sha256(path)
+    assert metadata["sha256"] == sha256(path)
 
 
 def test_sha256_is_the_standard_one(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")  # the example of FIPS 180-2
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert weights.sha256(tmp_path / "abc") == digest
+    assert sha256(tmp_path / "abc") == digest
 
 
 def test_saving_goes_aside_first_and_leaves_nothing_there(tmp_path, monkeypatch):
@@ -267,7 +268,7 @@ def test_ship_puts_a_generator_under_its_name_with_its_hash(tmp_path, checkpoint
     assert facts["training"] == {"iterations": 7, "minutes": 1.5}
     for name, value in load_generator(source)[0].state_dict().items():
         assert torch.equal(network.state_dict()[name], value)
-    assert weights.read_sums() == {path.name: weights.sha256(path)}
+    assert weights.read_sums() == {path.name: sha256(path)}
     weights.ship(source, "sr-ugan", {})
     assert len(weights.read_sums()) == 2
 

@@ -1,0 +1,91 @@
+"""Photographs, LR made of HR, and training pairs (the report's sections 3 and 4.3)."""
+
+from srkit.data.crops import (
+    LR_FILTERS,
+    Pairs,
+    Steps,
+    centre_crops,
+    crops_per_second,
+    lr_and_hr,
+    middles,
+    random_crop,
+    share,
+)
+from srkit.data.images import (
+    DataError,
+    as_rgb,
+    bicubic_lr,
+    bicubic_lr_pil,
+    crop_to_multiple,
+    denorm,
+    lanczos_lr,
+    lanczos_weights,
+    lr_size,
+    norm,
+    resized,
+    to_image,
+    to_tensor,
+)
+from srkit.data.leakage import (
+    check_apart,
+)
+from srkit.data.packed import (
+    PackedItems,
+    is_packed,
+    pack,
+)
+from srkit.data.photos import (
+    Photos,
+    read_photo,
+)
+from srkit.data.sources import (
+    EMBEDDED,
+    NAMED,
+    SUFFIXES,
+    embedded,
+    from_torchvision,
+    open_packed,
+    open_photos,
+    photo_files,
+    photo_folder,
+)
+
+__all__ = [
+    "EMBEDDED",
+    "LR_FILTERS",
+    "NAMED",
+    "SUFFIXES",
+    "DataError",
+    "PackedItems",
+    "Pairs",
+    "Photos",
+    "Steps",
+    "as_rgb",
+    "bicubic_lr",
+    "bicubic_lr_pil",
+    "centre_crops",
+    "check_apart",
+    "crop_to_multiple",
+    "crops_per_second",
+    "denorm",
+    "embedded",
+    "from_torchvision",
+    "is_packed",
+    "lanczos_lr",
+    "lanczos_weights",
+    "lr_and_hr",
+    "lr_size",
+    "middles",
+    "norm",
+    "open_packed",
+    "open_photos",
+    "pack",
+    "photo_files",
+    "photo_folder",
+    "random_crop",
+    "read_photo",
+    "resized",
+    "share",
+    "to_image",
+    "to_tensor",
+]

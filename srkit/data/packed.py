@@ -1,0 +1,259 @@
+"""Photographs decoded once into one file that is memory-mapped: training then waits for no JPEG.
+
+A packed set is a folder with `photos.bin`, the photographs as uint8 (H, W, 3) one after the other,
+and `index.npz`, which says where each begins, its size, label and SHA-256 (of its pixels, and of
+the file that it came from), and what was packed.
+"""
+
+import hashlib
+import os
+import zipfile
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from srkit.data.images import DataError
+
+VERSION = 2  # of the format
+
+PIXELS, INDEX = "photos.bin", "index.npz"
+
+
+class Pictures(Protocol):
+    """What `pack` needs of a set of photographs: `srkit.data.Photos` has it."""
+
+    name: str
+    items: Any  # of `Items`
+    labels: Sequence[int]
+    classes: Sequence[str]
+    short_side: int | None
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> np.ndarray: ...
+
+    def identity(self) -> Iterator[str]: ...
+
+
+# --- Reading -------------------------------------------------------------------------------------
+
+
+class PackedItems(Sequence):
+    """The photographs of a packed set, each a read-only uint8 (H, W, 3) view of the file.
+
+    The file is opened at first use, once in each process; a pickle holds its path, not its pixels.
+    `numbers` chooses some of the photographs; None is all of them.
+    Raises DataError at first use where the set is absent, damaged or of another format.
+    """
+
+    def __init__(self, folder: str | Path, numbers: np.ndarray | None = None):
+        self.folder, self.numbers = Path(folder).resolve(), numbers
+        self._about: dict[str, np.ndarray] = {}
+        self._pixels = np.empty(0, np.uint8)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder, "numbers": self.numbers}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+    @property
+    def about(self) -> dict[str, np.ndarray]:
+        """What `index.npz` holds of the whole set."""
+        if not self._about:
+            about = read_index(self.folder)
+            self._pixels = np.memmap(self.folder / PIXELS, np.uint8, "r").view(np.ndarray)
+            self._about = about  # last: another thread may be asking
+        return self._about
+
+    def __len__(self) -> int:
+        return len(self.about["offsets"] if self.numbers is None else self.numbers)
+
+    def __getitem__(self, number: Any) -> Any:
+        about = self.about
+        place = number if self.numbers is None else self.numbers[number]
+        start, height, width = (int(about[key][place]) for key in ("offsets", "heights", "widths"))
+        return self._pixels[start : start + height * width * 3].reshape(height, width, 3)
+
+
+Items = Sequence[Path | np.ndarray] | PackedItems
+
+
+def choose(items: Items, numbers: Sequence[int]) -> Items:
+    """The photographs of these numbers, in this order; a packed set's stay where they are."""
+    if not isinstance(items, PackedItems):
+        return [items[number] for number in numbers]
+    chosen = np.asarray(numbers, np.int64)
+    return PackedItems(items.folder, chosen if items.numbers is None else items.numbers[chosen])
+
+
+def identity(items: Items) -> Iterator[str]:
+    """A text for each photograph that tells it from others: of a file, "folder/name bytes"; of
+    pixels, in memory or packed, "HEIGHTxWIDTH sha256". No pixel is read from a disk for it."""
+    if isinstance(items, PackedItems):
+        about = items.about
+        for place in range(len(items)) if items.numbers is None else items.numbers:
+            size = f"{about['heights'][place]}x{about['widths'][place]}"
+            yield f"{size} {about['sha256'][place].tobytes().hex()}"
+        return
+    for item in items:
+        if isinstance(item, Path):
+            yield f"{item.parent.name}/{item.name} {item.stat().st_size}"
+        else:
+            yield f"{item.shape[0]}x{item.shape[1]} {sha256(item).hex()}"
+
+
+def content(items: Items, number: int) -> str:
+    """The SHA-256 of what photograph `number` is: a file's bytes, or pixels in memory; of a packed
+    one, of what it was packed from."""
+    if isinstance(items, PackedItems):
+        place = number if items.numbers is None else items.numbers[number]
+        return items.about["contents"][place].tobytes().hex()
+    item = items[number]
+    if isinstance(item, Path):
+        return hashlib.sha256(item.read_bytes()).hexdigest()
+    return sha256(item).hex()
+
+
+def sha256(photo: np.ndarray) -> bytes:
+    """The SHA-256 of a photograph's pixels."""
+    return hashlib.sha256(np.ascontiguousarray(photo).data).digest()
+
+
+def read_index(folder: Path) -> dict[str, np.ndarray]:
+    """What `index.npz` holds, checked against the size of `photos.bin`.
+
+    Raises DataError where either is absent or damaged, or the format is of another version.
+    """
+    path, pixels, again = folder / INDEX, folder / PIXELS, "remove that folder and pack again"
+    if not path.is_file():
+        raise DataError(f"no packed photographs in {folder}; make them with `python -m srkit pack`")
+    try:
+        with np.load(path) as file:
+            index = dict(file)
+        version = int(index["version"])
+        sizes = index["heights"].astype(np.int64) * index["widths"] * 3 if version == VERSION else 0
+    except (zipfile.BadZipFile, OSError, KeyError, EOFError, ValueError) as error:
+        raise DataError(f"{path} is damaged ({error}); {again}") from error
+    if version != VERSION:
+        raise DataError(f"{path} is of format {version}, this srkit reads {VERSION}; {again}")
+    there, expected = pixels.stat().st_size if pixels.is_file() else 0, int(np.sum(sizes))
+    if there != expected:
+        raise DataError(f"{pixels} has {there} bytes and not the {expected} of its index; {again}")
+    return index
+
+
+# --- Writing -------------------------------------------------------------------------------------
+
+
+def fingerprint(photos: Pictures) -> str:
+    """A hash of which photographs these are, at which size and with which labels."""
+    parts = [photos.name, photos.short_side, *photos.classes, *photos.labels, *photos.identity()]
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+
+
+def is_packed(photos: Pictures, folder: str | Path) -> bool:
+    """Whether a folder holds these photographs, packed; False where there is no such folder.
+
+    Raises DataError where it holds anything else.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        return False
+    if not (folder / INDEX).is_file():
+        raise DataError(f"{folder} is there already, and is no packed set; choose another folder")
+    index = read_index(folder)
+    if str(index["source"]) != fingerprint(photos):
+        side, count = int(index["short_side"]) or None, len(index["labels"])
+        raise DataError(
+            f"{folder} holds another set ({index['name']}, {count} photographs, short side {side});"
+            " remove it or choose another folder"
+        )
+    return True
+
+
+def pack(photos: Pictures, folder: str | Path, progress: bool = False, threads: int = 0) -> Path:
+    """Decode every photograph once into a packed set; returns its folder.
+
+    Photographs are decoded in `threads` threads (0: one a core). The set is written aside, to
+    `folder`.part, and renamed when it is whole; where `folder` holds these photographs already,
+    nothing is done. Raises DataError where it holds anything else, a photograph is unreadable or
+    the disk is full.
+    """
+    folder = Path(folder)
+    if is_packed(photos, folder):
+        return folder
+    aside = folder.with_name(folder.name + ".part")
+    try:
+        aside.mkdir(parents=True, exist_ok=True)
+        index = write_pixels(photos, aside / PIXELS, progress, threads or os.cpu_count() or 1)
+        np.savez(aside / INDEX, **index, **describe(photos))
+        os.replace(aside, folder)
+    except BaseException as error:
+        with suppress(OSError):
+            for name in (PIXELS, INDEX):
+                (aside / name).unlink(missing_ok=True)
+            aside.rmdir()
+        if isinstance(error, OSError):
+            raise DataError(f"cannot write {folder}: {error}") from error
+        raise
+    return folder
+
+
+def describe(photos: Pictures) -> dict[str, Any]:
+    """The part of the index that is about the set, not about each photograph's pixels."""
+    return {
+        "version": VERSION,
+        "name": photos.name,
+        "short_side": photos.short_side or 0,
+        "classes": np.array(photos.classes, np.str_),
+        "labels": np.array(photos.labels, np.int64),
+        "source": fingerprint(photos),
+    }
+
+
+def write_pixels(photos: Pictures, path: Path, progress: bool, threads: int) -> dict[str, Any]:
+    """Write all photographs to one file; returns the index's part about their pixels."""
+
+    def decode(number: int) -> tuple[np.ndarray, bytes, bytes]:
+        photo = np.ascontiguousarray(photos.read(number))
+        return photo, sha256(photo), bytes.fromhex(content(photos.items, number))
+
+    shapes, digests, contents = [], [], []
+    decoded = in_order(decode, len(photos), threads)
+    hidden = None if progress else True
+    with path.open("wb") as file:
+        for photo, digest, whole in tqdm(
+            decoded, photos.name, len(photos), unit="photo", disable=hidden
+        ):
+            file.write(photo)
+            shapes.append(photo.shape[:2])
+            digests.append(digest)
+            contents.append(whole)
+    heights, widths = np.array(shapes, np.int64).T
+    sizes = heights * widths * 3
+    return {
+        "offsets": np.cumsum(sizes) - sizes,
+        "heights": heights.astype(np.int32),
+        "widths": widths.astype(np.int32),
+        "sha256": np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32),
+        "contents": np.frombuffer(b"".join(contents), np.uint8).reshape(-1, 32),
+    }
+
+
+def in_order(function: Callable[[int], Any], count: int, threads: int) -> Iterator[Any]:
+    """function(0), function(1), ... computed in threads, only a few ahead of who asks."""
+    waiting: deque[Any] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for number in range(count):
+            waiting.append(pool.submit(function, number))
+            if len(waiting) > 4 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -1,0 +1,1 @@
+"""Measuring: rows of numbers, tables of them, speed. Nothing here loads Matplotlib."""

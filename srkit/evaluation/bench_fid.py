@@ -1,0 +1,281 @@
+"""Speed, side by side with other programs: same work, one process, alternated, medians, ratios.
+
+`python -m srkit bench fid` times features and distances against pytorch-fid, torch-fidelity and
+torchmetrics, those of them that are installed (`pip install -e ".[bench]"`).
+"""
+
+import importlib
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+import torch
+from PIL import Image
+from torch import Tensor
+
+from srkit.data.sources import open_photos
+from srkit.devices import pick_device
+from srkit.evaluation import results
+from srkit.fid import frechet
+from srkit.fid.features import inception_features
+from srkit.fid.inception import FIDInception, FoldedConv, fold_batchnorm, load_inception
+from srkit.weights import WeightsError, load_state
+
+Timed = Callable[[], Any]
+
+# The programs, by their packages' names.
+PEERS = {"pytorch-fid": "pytorch_fid", "torch-fidelity": "torch_fidelity",
+         "torchmetrics": "torchmetrics"}  # fmt: skip
+
+
+def installed(name: str) -> bool:
+    """Whether a package can be imported, whatever keeps it from that."""
+    try:
+        importlib.import_module(name)
+    except Exception:
+        return False
+    return True
+
+
+def alternate(work: Mapping[str, Timed], rounds: int = 5) -> dict[str, float]:
+    """Median seconds of each piece of work: all are run in turn, once to warm up, then `rounds`
+    times, so that whatever else the machine does meets them alike.
+
+    Raises ValueError for fewer rounds than one.
+    """
+    if rounds < 1:
+        raise ValueError(f"a median needs one round or more, not {rounds}")
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for turn in range(rounds + 1):
+        for name, run in work.items():
+            start = time.perf_counter()
+            run()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+# --- The same weights in other programs ----------------------------------------------------------
+
+
+def standard_state(weights: str | Path | None = None) -> dict[str, Tensor]:
+    """Inception weights in the standard file's form, with a BatchNorm that changes nothing: from a
+    file in either form; what it lacks, or everything for None, is random (seed 0)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = FIDInception(2048)
+    folded = network.state_dict() | (fold_batchnorm(load_state(weights)) if weights else {})
+    state = {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
+    for name, module in network.named_modules():
+        if isinstance(module, FoldedConv):
+            one = torch.ones(module.out_channels)
+            state[f"{name}.conv.weight"] = folded[f"{name}.weight"]
+            state[f"{name}.bn.weight"], state[f"{name}.bn.bias"] = one, folded[f"{name}.bias"]
+            state[f"{name}.bn.running_mean"] = 0 * one
+            state[f"{name}.bn.running_var"] = (1 - 1e-3) * one  # BatchNorm adds epsilon
+    return state
+
+
+def peer_features(
+    name: str, state: Mapping[str, Tensor], dims: int = 2048, device: str | torch.device = "cpu"
+) -> Callable[[Tensor], np.ndarray]:
+    """Another program's features as it ships: a function from uint8 (B, 3, H, W) to (B, dims)."""
+    if name == "pytorch-fid":
+        inception: Any = importlib.import_module("pytorch_fid.inception")
+        with swapped(inception, "load_state_dict_from_url", lambda *_, **__: dict(state)):
+            network = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[dims]])
+    else:
+        extractor = {
+            "torch-fidelity": ("torch_fidelity.feature_extractor_inceptionv3",
+                               "FeatureExtractorInceptionV3"),
+            "torchmetrics": ("torchmetrics.image.fid", "NoTrainInceptionV3"),
+        }[name]  # fmt: skip
+        build = getattr(importlib.import_module(extractor[0]), extractor[1])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "weights.pth"
+            torch.save(dict(state), path)
+            network = build("inception-v3-compat", [str(dims)], str(path))
+        # torchmetrics' default is a fourth protocol, antialiased bilinear; without, it is `tf`.
+        network.use_antialias = False
+    network = network.eval().to(device)
+
+    @torch.no_grad()
+    def features(images: Tensor) -> np.ndarray:
+        given = images.to(device)
+        found = network(given.float() / 255 if name == "pytorch-fid" else given)
+        found = found[0] if isinstance(found, list | tuple) else found
+        return found.flatten(2).mean(2).cpu().numpy() if found.ndim == 4 else found.cpu().numpy()
+
+    return features
+
+
+def peer_distance(
+    name: str,
+) -> Callable[[Mapping[str, np.ndarray], Mapping[str, np.ndarray]], float]:
+    """Another program's distance: a function of two sets' `mu` and `sigma`."""
+    if name == "pytorch-fid":
+        score = importlib.import_module("pytorch_fid.fid_score")
+
+        def by_sqrtm(a: Mapping[str, np.ndarray], b: Mapping[str, np.ndarray]) -> float:
+            with sqrtm_with_disp():
+                return score.calculate_frechet_distance(a["mu"], a["sigma"], b["mu"], b["sigma"])
+
+        return by_sqrtm
+    if name == "torch-fidelity":
+        metric = importlib.import_module("torch_fidelity.metric_fid")
+        return lambda a, b: metric.fid_statistics_to_metric(a, b, False)[metric.KEY_METRIC_FID]
+    metric = importlib.import_module("torchmetrics.image.fid")
+    return lambda a, b: float(
+        metric._compute_fid(*(torch.from_numpy(s[k]) for s in (a, b) for k in ("mu", "sigma")))
+    )
+
+
+@contextmanager
+def sqrtm_with_disp() -> Iterator[None]:
+    """SciPy's sqrtm with the `disp` that SciPy 1.18 drops and pytorch-fid calls it with."""
+    own = scipy.linalg.sqrtm
+
+    def sqrtm(matrix: np.ndarray, disp: bool = True) -> Any:
+        return own(matrix) if disp else (own(matrix), 0.0)
+
+    with warnings.catch_warnings(), swapped(scipy.linalg, "sqrtm", sqrtm):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def swapped(module: Any, name: str, value: Any) -> Iterator[None]:
+    """A module's attribute replaced for a while."""
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
+
+
+# --- The benchmark -------------------------------------------------------------------------------
+
+
+def bench_fid(
+    data: str = "embedded", weights: str | None = None, rounds: int = 5, quick: bool = False,
+    device: str = "cpu",
+) -> list[results.Row]:  # fmt: skip
+    """Features and distances, ours and the installed programs', as rows with time ratios to ours.
+
+    `quick` runs toy sizes, which show that it works and nothing about speed.
+    """
+    peers = [name for name, package in PEERS.items() if installed(package)]
+    where = pick_device(device)
+    rows = time_features(data, weights, peers, 2 if quick else 16, rounds, where)
+    for n in (30, 200) if quick else (500, 5_000, 20_000):
+        rows += time_distances(n, 64 if quick else 2048, peers, rounds)
+    return rows
+
+
+def time_features(
+    data: str, weights: str | None, peers: list[str], count: int, rounds: int, device: torch.device
+) -> list[results.Row]:
+    """`count` photographs of 224x224 in memory, at once, to features; 2048 of them where the
+    weights reach that, else 768."""
+    photos = open_photos(data, "all")
+    pictures = [Image.fromarray(photos[i % len(photos)]).resize((224, 224)) for i in range(count)]
+    images = torch.stack([torch.from_numpy(np.array(p)).permute(2, 0, 1) for p in pictures])
+    state = standard_state(weights)
+    network = our_network(weights, state).to(device)
+    functions = {"srkit": lambda x: inception_features(x, network, "pytorch", count)}
+    functions |= {name: peer_features(name, state, network.dims, device) for name in peers}
+    seconds = alternate({k: partial(f, images) for k, f in functions.items()}, rounds)
+    about = f"{network.dims} features, {network.name}"
+    rows = []
+    for name, own in seconds.items():
+        values = {"feature time / srkit's": own / seconds["srkit"]}
+        if device.type == "cuda":  # absolute times mean something on a GPU only
+            values["photographs/s"] = count / own
+        absolute = {"seconds": digits(own), "photographs_per_second": digits(count / own)}
+        for metric, value in values.items():
+            row = timing_row(
+                name, "photographs, 224x224", count, metric, value, about, rounds, device
+            )
+            rows.append(row | absolute)
+    return rows
+
+
+def our_network(weights: str | None, state: Mapping[str, Tensor]) -> FIDInception:
+    """The network from the weights file at its deepest layer, or untrained from `state`."""
+    if weights is not None:
+        try:
+            return load_inception(weights, 2048)
+        except WeightsError:
+            return load_inception(weights, 768)
+    network = FIDInception(2048)
+    network.load_state_dict(fold_batchnorm(dict(state)))
+    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def time_distances(n: int, d: int, peers: list[str], rounds: int) -> list[results.Row]:
+    """The distance between two sets of n features, from statistics that are ready."""
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(d, d)) / np.sqrt(d * (1 + np.arange(d)))  # variances fall as 1 / k
+    sets = [rng.normal(size=(n, d)) @ mixing.T + shift for shift in (0.0, 0.01)]
+    ours = [frechet.Statistics.of(features) for features in sets]
+    theirs = [{"mu": s.mean, "sigma": s.covariance} for s in ours]
+    functions: dict[str, Timed] = {"srkit": partial(frechet.frechet_distance, *ours)}
+    functions |= {name: partial(peer_distance(name), *theirs) for name in peers}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", frechet.FewImagesWarning)
+        values = {name: distance() for name, distance in functions.items()}
+        seconds = alternate(functions, rounds)
+    rows = []
+    for name, own in seconds.items():
+        row = timing_row(
+            name, f"synthetic features, d = {d}", n, "distance time / srkit's",
+            own / seconds["srkit"], "float64, from statistics", rounds, torch.device("cpu"),
+        )  # fmt: skip
+        apart = float(f"{values[name] / values['srkit'] - 1:.1e}")
+        rows.append(row | {"relative_difference": apart, "seconds": digits(own)})
+    return rows
+
+
+def timing_row(
+    name: str, dataset: str, n: int, metric: str, value: float, about: str, rounds: int,
+    device: torch.device, scale: int | None = None,
+) -> results.Row:  # fmt: skip
+    """A benchmark's row: 3 digits, and what it ran on beside what was done."""
+    gpu = device.type == "cuda"
+    where = torch.cuda.get_device_name() if gpu else f"{torch.get_num_threads()} CPU threads"
+    protocol = f"{about}; median of {rounds} alternated rounds on {where}"
+    return results.measured(
+        name, dataset, n, scale, metric, protocol, digits(value), "bench", device=str(device)
+    )
+
+
+def digits(value: float) -> float:
+    """To 3 digits, which is what a timing is good for."""
+    return float(f"{value:.3g}")
+
+
+def summary(rows: list[results.Row]) -> str:
+    """The rows as a Markdown table, by what was done; below it, for those of `bench_fid`, the
+    programs that are missing."""
+    rows = sorted(rows, key=lambda row: (row["dataset"], row["n"], row["method"] != "srkit"))
+    header = ["Program", "Work", "N", "Metric", "Value", "Its value against ours"]
+    body = [
+        [row["method"], row["dataset"], str(row["n"]), row["metric"], f"{row['value']:.3g}",
+         f"{row['relative_difference']:+.0e}" if "relative_difference" in row else "–"]
+        for row in rows
+    ]  # fmt: skip
+    compared = {row["method"] for row in rows if row["dataset"] != "noise"}  # `bench_train`'s
+    missing = [name for name in PEERS if compared and name not in compared]
+    note = f"\nNot installed, so not compared: {', '.join(missing)}.\n" if missing else ""
+    return results.markdown(header, body) + note

@@ -1,0 +1,204 @@
+"""How fast one update is: our step against the plain loop that public SRGAN code uses.
+
+`python -m srkit bench train` runs the same update, of the same networks on the same batch, in each
+way by turns. On a GPU it also gives photographs/s, the achieved share of the card's bf16 product,
+and peak memory by batch; on a CPU ratios only.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from srkit import losses
+from srkit.devices import pick_device
+from srkit.evaluation import results
+from srkit.evaluation.bench_fid import alternate, timing_row
+from srkit.training.recipes import Recipe, recipe
+from srkit.training.state import State, start
+from srkit.training.step import judge, train_step
+
+CLASSES = 1000
+
+MODELS = ("srgan", "sr-ugan")
+
+# What each step towards the best path changes, one added to the other.
+WAYS: dict[str, dict[str, object]] = {
+    "srkit, fp32": {},
+    "srkit, bf16": {"precision": "bf16"},
+    "srkit, bf16, compiled": {"precision": "bf16", "compile": True},
+}
+
+
+def plain_step(state: State, lr: Tensor, hr: Tensor, labels: Tensor) -> None:
+    """The update as public SRGAN code has it: float32, NCHW, eager, a forward of the generator for
+    each of the two optimisers, and the content network's graph for HR built in vain."""
+    generator, discriminator = state.generator, state.discriminator
+    assert discriminator is not None and state.discriminator_optimiser is not None
+    assert state.content is not None
+    generator.train()
+    discriminator.requires_grad_(True)
+    validity_hr, classes = judge(discriminator, hr)
+    validity_sr, _ = judge(discriminator, generator(lr).detach())
+    own = (classes, labels) if classes is not None and state.recipe.class_loss else ()
+    state.discriminator_optimiser.zero_grad()
+    torch.stack(
+        list(losses.discriminator_loss(validity_hr, validity_sr, *own).values())
+    ).sum().backward()
+    state.discriminator_optimiser.step()
+    sr = generator(lr)
+    hr = hr.clone().requires_grad_()
+    target = state.content.features(hr).detach()
+    terms = {"content": torch.nn.functional.mse_loss(state.content.features(sr), target)}
+    if state.recipe.weights.mse:
+        terms["mse"] = losses.mse_loss(sr, hr.detach())
+    terms["adversarial"] = losses.adversarial_loss(judge(discriminator, sr)[0])
+    state.generator_optimiser.zero_grad()
+    losses.weighted_sum(terms, state.recipe.weights).backward()
+    state.generator_optimiser.step()
+
+
+def batch_of(plan: Recipe, batch: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Noise in the shape of a batch: (lr, hr, labels), channels last."""
+    low = plan.crop // plan.scale
+    lr = torch.rand(batch, 3, low, low, device=device)
+    hr = torch.rand(batch, 3, plan.crop, plan.crop, device=device) * 2 - 1
+    labels = torch.randint(CLASSES, (batch,), device=device)
+    form = torch.channels_last
+    return lr.contiguous(memory_format=form), hr.contiguous(memory_format=form), labels
+
+
+def prepared(plan: Recipe, content: str, device: str) -> State:
+    """A state for timing; its networks are untrained."""
+    return start(plan, CLASSES, content, device)
+
+
+def plain_state(plan: Recipe, content: str, device: str) -> State:
+    """The same networks in NCHW, with an Adam that is not fused."""
+    state = prepared(replace(plan, precision="fp32", compile=False), content, device)
+    for network in (state.generator, state.discriminator, state.content):
+        assert network is not None
+        network.to(memory_format=torch.contiguous_format)
+    for name in ("generator", "discriminator"):
+        network = getattr(state, name)
+        adam = torch.optim.Adam(network.parameters(), plan.learning_rate, betas=plan.betas)
+        setattr(state, f"{name}_optimiser", adam)
+    return state
+
+
+def bench_train(
+    batch: int | None = None, rounds: int = 5, quick: bool = False, device: str = "auto",
+    content: str = "untrained",
+) -> list[results.Row]:  # fmt: skip
+    """Rows of the whole update, for both models: each way's rate against the plain loop's, and on a
+    GPU photographs/s, TFLOP/s and peak memory. `quick` has toy networks, and shows only that it
+    runs. VGG19 is untrained unless `content` names another: its time is the same."""
+    where = pick_device(device)
+    gpu = where.type == "cuda"
+    best = bf16_product(where) if gpu else 0.0
+    preset = "smoke" if quick else "paper"
+    ways = {k: v for k, v in WAYS.items() if gpu or "compile" not in v}
+    rows = []
+    for model in MODELS:
+        changes = {"crop": 32} if quick else {"crop": 256}
+        size = batch or (2 if quick else 32 if gpu else 1)
+        plan = recipe(model, preset, batch=size, start_from="", **changes)
+        work: dict[str, Callable[[], object]] = {}
+        lr, hr, labels = batch_of(plan, size, where)
+        plain = plain_state(plan, content, device)
+        work["plain loop"] = partial(plain_step, plain, lr.contiguous(), hr.contiguous(), labels)
+        for name, settings in ways.items():
+            state = prepared(replace(plan, **settings), content, device)  # type: ignore[arg-type]
+            work[name] = partial(train_step, state, lr, hr, labels)
+        work = {name: run for name, run in work.items() if runs(name, run, size)}
+        seconds = alternate(work, rounds)
+        about = f"one update, {size} of {plan.crop}x{plan.crop}, {'toy' if quick else 'full'} size"
+        about += "; convolutions of fp32 in TF32" if gpu else ""
+        flop = size * step_flop(plan, content, device) if gpu else 0.0
+        for name, own in seconds.items():
+            values = {}
+            if "plain loop" in seconds:
+                values["rate / the plain loop's"] = seconds["plain loop"] / own
+            if gpu:
+                values["photographs/s"] = size / own
+                values["TFLOP/s"] = flop / own / 1e12
+                values["share of the bf16 product"] = flop / own / best
+            for metric, value in values.items():
+                rows.append(
+                    timing_row(
+                        f"{model}: {name}", "noise", size, metric, value, about, rounds, where, 2
+                    )
+                )
+        del work, plain, state
+        if gpu:
+            rows += peak_memory(model, plan, content, device)
+    return rows
+
+
+def runs(name: str, run: Callable[[], object], batch: int) -> bool:
+    """Whether a way fits into memory and compiles; says so aloud where it does not."""
+    try:
+        run()
+    except torch.OutOfMemoryError:
+        print(f"left out: {name} does not fit at a batch of {batch}; use --batch")
+    except Exception as error:
+        print(f"left out: {name} does not run: {str(error).strip().partition(chr(10))[0]}")
+    else:
+        return True
+    return False
+
+
+def step_flop(plan: Recipe, content: str, device: str) -> float:
+    """The floating point operations of one update, for each photograph, counted on two."""
+    state = prepared(replace(plan, batch=2), content, device)
+    with FlopCounterMode(display=False) as counter:
+        train_step(state, *batch_of(plan, 2, state.device))
+    return counter.get_total_flops() / 2
+
+
+def bf16_product(device: torch.device, side: int = 8192, rounds: int = 20) -> float:
+    """FLOP/s of a large bf16 matrix product: what the card gives at best."""
+    a = torch.randn(side, side, device=device, dtype=torch.bfloat16)
+    for _ in range(3):
+        a @ a
+    torch.cuda.synchronize()
+    began = time.perf_counter()
+    for _ in range(rounds):
+        a @ a
+    torch.cuda.synchronize()
+    return 2 * side**3 * rounds / (time.perf_counter() - began)
+
+
+def peak_memory(model: str, plan: Recipe, content: str, device: str) -> list[results.Row]:
+    """GiB at the peak of an update, for batches that double until they no longer fit."""
+    rows: list[results.Row] = []
+    batch = 1
+    where = torch.device("cuda")
+    while True:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        try:
+            state = prepared(replace(plan, batch=batch, precision="bf16"), content, device)
+            train_step(state, *batch_of(plan, batch, where))
+        except torch.OutOfMemoryError:
+            return rows
+        peak = torch.cuda.max_memory_allocated() / 2**30
+        about = f"one update, bf16, {plan.crop}x{plan.crop}"
+        rows.append(
+            timing_row(
+                f"{model}: srkit, bf16",
+                "noise",
+                batch,
+                "peak memory (GiB)",
+                peak,
+                about,
+                1,
+                where,
+                2,
+            )
+        )
+        batch *= 2

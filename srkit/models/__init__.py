@@ -1,0 +1,81 @@
+"""The networks: SRGAN (the report's Figure 1), SR-UGAN (its Figure 2), and what looks at them."""
+
+from srkit.models.blocks import (
+    Attention,
+    AttentionUNet,
+    DenseBlock,
+    DownBlock,
+    ResidualBlock,
+    UNetBlock,
+    UpBlock,
+    check_scale,
+    conv,
+)
+from srkit.models.build import (
+    DISCRIMINATORS,
+    GENERATORS,
+    build_discriminator,
+    build_generator,
+    check_model,
+    quick_start,
+)
+from srkit.models.leftthomas import (
+    LeftthomasGenerator,
+)
+from srkit.models.probes import (
+    count_gflop,
+    count_parameters,
+    effective_radius,
+    gradient_map,
+    receptive_field,
+    receptive_radius,
+)
+from srkit.models.srgan import (
+    SRGANDiscriminator,
+    SRGANGenerator,
+)
+from srkit.models.srugan import (
+    SRUGANDiscriminator,
+    SRUGANGenerator,
+)
+from srkit.models.unet_discriminator import (
+    UNetDiscriminator,
+)
+from srkit.models.vgg19 import (
+    VGG19,
+    VGG19_LAYERS,
+    Standardise,
+)
+
+__all__ = [
+    "DISCRIMINATORS",
+    "GENERATORS",
+    "VGG19",
+    "VGG19_LAYERS",
+    "Attention",
+    "AttentionUNet",
+    "DenseBlock",
+    "DownBlock",
+    "LeftthomasGenerator",
+    "ResidualBlock",
+    "SRGANDiscriminator",
+    "SRGANGenerator",
+    "SRUGANDiscriminator",
+    "SRUGANGenerator",
+    "Standardise",
+    "UNetBlock",
+    "UNetDiscriminator",
+    "UpBlock",
+    "build_discriminator",
+    "build_generator",
+    "check_model",
+    "check_scale",
+    "conv",
+    "count_gflop",
+    "count_parameters",
+    "effective_radius",
+    "gradient_map",
+    "quick_start",
+    "receptive_field",
+    "receptive_radius",
+]

@@ -1,0 +1,46 @@
+"""VGG19, the fixed network of the content loss, Eq. (2); `srkit.weights` loads its weights."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+# VGG19's layers in the order of torchvision's `features`; convI_J and reluI_J as in the VGG paper.
+VGG19_LAYERS: dict[str, int] = {}
+for _stage, _convs in enumerate((2, 2, 4, 4, 4), start=1):
+    for _conv in range(1, _convs + 1):
+        VGG19_LAYERS[f"conv{_stage}_{_conv}"] = len(VGG19_LAYERS)
+        VGG19_LAYERS[f"relu{_stage}_{_conv}"] = len(VGG19_LAYERS)
+    VGG19_LAYERS[f"pool{_stage}"] = len(VGG19_LAYERS)
+
+
+@dataclass(frozen=True)
+class VGG19:
+    """A VGG19 cut off after `layer`; `network` takes (B, 3, H, W) in [0, 1]."""
+
+    network: nn.Sequential
+    layer: str
+    name: str
+    feature_scale: float = 1.0
+
+
+class Standardise(nn.Module):
+    """ImageNet's mean and standard deviation, as torchvision's VGG19 wants them."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return (image - self.mean) / self.std
+
+
+def _cut(features: nn.Sequential, layer: str, name: str) -> VGG19:
+    """torchvision's `features` up to a layer, with ReLUs that do not write over their input."""
+    kept = [m if not isinstance(m, nn.ReLU) else nn.ReLU() for m in features]
+    network = nn.Sequential(Standardise(), *kept[: VGG19_LAYERS[layer] + 1])
+    return VGG19(network, layer, f"{name}, {layer}")

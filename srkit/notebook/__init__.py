@@ -1,0 +1,1 @@
+"""What only a notebook needs: its session, figures, widgets, and running all of them."""

@@ -1,0 +1,266 @@
+"""Figures 1 and 2, drawn from the network objects themselves, and what such a network attends to.
+
+Nothing here knows an architecture: kernel sizes, channels, strides, repeats, resolutions and
+attention weights are read off the modules while a picture runs through them.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from torch import Tensor, nn
+
+from srkit import models
+from srkit.evaluation.results import LABELS
+from srkit.notebook.figures import colour, panel
+
+# What is drawn as one box; everything inside it is summed up in its label.
+UNITS: dict[type[nn.Module], tuple[str, str]] = {
+    models.ResidualBlock: ("residual block", "#9fc5a8"),
+    models.DenseBlock: ("dense block", "#e9b87a"),
+    models.UNetBlock: ("U-Net residual block", "#9fb8d8"),
+    models.UpBlock: ("up: conv, attention, shuffle", "#c9a6d6"),
+    models.DownBlock: ("residual block, pool", "#93c4c4"),
+    models.Attention: ("attention", "#f0d264"),
+    nn.Conv2d: ("convolution", "#d9d9d9"),
+    nn.PixelShuffle: ("pixel shuffle", "#c9a6d6"),
+    nn.AdaptiveAvgPool2d: ("pooling", "#f2f2f2"),
+    nn.Linear: ("dense layer", "#c4b7a6"),
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One box of a diagram: what it is, its label, its output and how often it is repeated."""
+
+    kind: str
+    colour: str
+    label: str
+    channels: int
+    size: float  # output height over the input's; 0 for vectors
+    name: str  # the module's place in the network, such as "unet.down.0"
+    repeats: int = 1
+
+
+def units(network: nn.Module, size: int = 64) -> list[Unit]:
+    """The boxes of a network in the order in which a size x size picture passes through them;
+    equal neighbours are one box with a count. The picture has a shape and no content (PyTorch's
+    meta device), and so has the copy of the network that it passes through."""
+    network = deepcopy(network).to("meta").eval()
+    found: list[Unit] = []
+    inside: list[nn.Module] = []  # the unit being run: its parts draw no boxes of their own
+
+    def enter(module: nn.Module, _) -> None:
+        inside.append(module)
+
+    def leave(name: str, module: nn.Module, output: torch.Tensor) -> None:
+        inside.pop()
+        if inside:
+            return
+        kind, colour = UNITS[type(module)]
+        flat = output.ndim == 2
+        relative = 0.0 if flat else output.shape[-1] / size
+        unit = Unit(kind, colour, describe(module, name), output.shape[1], relative, name)
+        last = found[-1] if found else None
+        if last and replace(last, name="", repeats=1) == replace(unit, name="", repeats=1):
+            found[-1] = replace(last, repeats=last.repeats + 1)
+        else:
+            found.append(unit)
+
+    for name, module in network.named_modules():
+        if type(module) in UNITS:
+            module.register_forward_pre_hook(enter)
+            module.register_forward_hook(lambda m, _, out, name=name: leave(name, m, out))
+    with torch.no_grad():
+        network(torch.zeros(1, 3, size, size, device="meta"))
+    return found
+
+
+def describe(module: nn.Module, name: str = "") -> str:
+    """Kernel (k), number of feature maps (n) and stride (s) in the notation of Figure 1."""
+    if isinstance(module, nn.Linear):
+        head = "" if name.split(".")[-1].isdigit() else f"{name}\n"
+        return f"{head}{module.out_features}"
+    if isinstance(module, nn.PixelShuffle):
+        return f"x{module.upscale_factor}"
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        return f"{module.output_size}x{module.output_size}"
+    convs = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
+    if isinstance(module, models.Attention):
+        return f"k{convs[-1].kernel_size[0]}"
+    main = [c for c in convs if c.kernel_size[0] > 1 and c.in_channels > 2]
+    return f"k{main[-1].kernel_size[0]}n{main[-1].out_channels}s{main[-1].stride[0]}"
+
+
+def draw(axes: Axes, network: nn.Module, title: str, size: int = 64) -> list[Unit]:
+    """One network from left to right; a step down is half the resolution, a step up twice it."""
+    boxes = units(network, size)
+    floor = min(b.size for b in boxes if b.size) / 2
+    level = [np.log2(b.size or floor) for b in boxes]
+    rise = (max(level) - min(level) + 2) / 8  # a box's height follows the panel's
+    for place, (box, y) in enumerate(zip(boxes, level, strict=True)):
+        times = f"{box.repeats}×\n" if box.repeats > 1 else ""
+        lines = 1 + (times + box.label).count("\n")
+        height = rise * max(0.34 + 0.04 * np.log2(max(box.channels, 1)), 0.29 * lines)
+        frame = FancyBboxPatch(
+            (place - 0.36, y - height / 2), 0.72, height, boxstyle="round,pad=0.02",
+            lw=0.6, facecolor=box.colour, edgecolor="#444",
+        )  # fmt: skip
+        axes.add_patch(frame)
+        axes.text(place, y, times + box.label, ha="center", va="center", fontsize=7.5)
+        if box.name == "classifier":  # beside the validity head, not after it
+            before, bend = place - 2, {"connectionstyle": "arc3,rad=0.42"}
+        else:
+            before, bend = place - 1, {}
+        if place:
+            arrow = {"arrowstyle": "->", "lw": 0.7, "color": "#444", **bend}
+            axes.annotate("", (place - 0.36, y), (before + 0.36, level[before]), arrowprops=arrow)
+    for start, end in skips(boxes):
+        y, gap = max(level[start : end + 1]) + 0.72 * rise, 0.4 * rise
+        path = [(start, level[start] + gap), (start, y), (end, y), (end, level[end] + gap)]
+        axes.plot(*zip(*path, strict=True), color="#888", lw=0.8, ls="--")
+    steps = sorted({round(v, 3): b.size for v, b in zip(level, boxes, strict=True)}.items())
+    names = [resolution(value) for _, value in steps]
+    axes.set_yticks([y for y, _ in steps], names, fontsize=8)
+    axes.set(
+        xlim=(-0.8, len(boxes) - 0.2), ylim=(min(level) - rise / 1.5, max(level) + rise), xticks=[]
+    )
+    axes.set_title(title, fontsize=10, loc="left")
+    for side in ("top", "right", "bottom"):
+        axes.spines[side].set_visible(False)
+    return boxes
+
+
+def resolution(size: float) -> str:
+    """A relative output size in words: 1x, 2x, 1/4, or "vector" for none."""
+    if size == 0:
+        return "vector"
+    return f"{size:g}x" if size >= 1 else f"1/{1 / size:g}"
+
+
+def skips(boxes: list[Unit]) -> list[tuple[int, int]]:
+    """The long skips: SRGAN's from its first convolution to its last before upsampling, and the
+    U-Net's from each level down to the way up at the same resolution."""
+    places = {box.name: place for place, box in enumerate(boxes)}
+    found = []
+    if "head.0" in places and "merge.0" in places:
+        found.append((places["head.0"], places["merge.0"]))
+    for name, place in places.items():
+        if name.startswith("unet.up."):
+            same = [
+                p for n, p in places.items()
+                if n.startswith("unet.down.") and boxes[p].size == boxes[place].size
+            ]  # fmt: skip
+            found.append((max(same), place))
+    return found
+
+
+def architecture(generator: nn.Module, discriminator: nn.Module, name: str) -> Figure:
+    """Figure 1 or 2: generator above discriminator, read off the two objects."""
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(12, 7.4), layout="constrained", height_ratios=(1.1, 1)
+    )
+    crop = 96 if isinstance(discriminator, models.SRGANDiscriminator) else 256
+    parts = [(above, generator, "generator", 64), (below, discriminator, "discriminator", crop)]
+    legend: dict[str, str] = {}
+    for axes, network, role, size in parts:
+        millions = models.count_parameters(network) / 1e6
+        boxes = draw(axes, network, f"{name} {role}, {millions:.2f} M parameters", size)
+        legend |= {box.kind: box.colour for box in boxes}
+    patches = [plt.Rectangle((0, 0), 1, 1, fc=c, ec="#444", lw=0.6) for c in legend.values()]
+    figure.legend(patches, list(legend), loc="outside lower center", ncols=5, fontsize=8,
+                  title="k kernel size, n feature maps, s stride (of a block's last convolution);"
+                        " dashed: long skips; height: resolution", title_fontsize=8)  # fmt: skip
+    return figure
+
+
+# --- What a network attends to, and how far it sees ----------------------------------------------
+
+Attended = tuple[Tensor, Tensor]  # one attention layer's channel weights (C,), spatial ones (h, w)
+
+
+@torch.no_grad()
+def attention_weights(network: nn.Module, lr: Tensor) -> dict[str, Attended]:
+    """The weights, all in (0, 1), that each attention layer gives one picture, by layer.
+
+    They are caught by forward hooks on the two parts of `models.Attention`, before its sigmoids.
+
+    Shape: lr (3, H, W) in [0, 1] -> (C,) and (h, w) for each layer, of its own width and size.
+    """
+    layers = {n: m for n, m in network.named_modules() if isinstance(m, models.Attention)}
+    caught: dict[nn.Module, list[Tensor]] = {}
+
+    def catch(module: nn.Module, _, output: Tensor) -> None:
+        caught.setdefault(module, []).append(output[0])
+
+    parts = [part for layer in layers.values() for part in (layer.mlp, layer.spatial)]
+    handles = [part.register_forward_hook(catch) for part in parts]
+    try:
+        network(lr[None].to(next(network.parameters()).device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    found = {}
+    for name, layer in layers.items():
+        mean, maximum = caught[layer.mlp]  # the MLP runs twice: on the means and on the maxima
+        channel = torch.sigmoid(mean + maximum).flatten().cpu()
+        found[name] = (channel, torch.sigmoid(caught[layer.spatial][0][0]).cpu())
+    return found
+
+
+def attention_maps(lr: Tensor, weights: Mapping[str, Attended], width: float = 1.75) -> Figure:
+    """A picture and, layer by layer, where (above) and in which channels (below) it is attended to.
+
+    Each map has a grey scale of its own, its ends are written below it; channels are sorted.
+    """
+    figure, (above, below) = plt.subplots(
+        2, len(weights) + 1, figsize=(width * (len(weights) + 1), 2.1 * width), squeeze=False,
+        layout="constrained", height_ratios=(1, 0.6),
+    )  # fmt: skip
+    panel(above[0], lr, "LR")
+    below[0].axis("off")
+    for where, which, (name, (channel, spatial)) in zip(
+        above[1:], below[1:], weights.items(), strict=True
+    ):
+        where.imshow(spatial.numpy(), cmap="gray", interpolation="nearest")
+        where.set(xticks=[], yticks=[])
+        where.set_title(layer_name(name), fontsize=8)
+        low, high = float(spatial.min()), float(spatial.max())
+        where.set_xlabel(f"{low:.2f} to {high:.2f}", fontsize=8)
+        heights = channel.sort(descending=True).values.numpy()
+        which.bar(range(len(channel)), heights, 1.0, color="#b0304f")
+        which.set(ylim=(0, 1), xticks=[], yticks=[0, 0.5, 1])
+        which.tick_params(labelsize=7)
+        which.set_xlabel(f"{len(channel)} channels", fontsize=8)
+    return figure
+
+
+def layer_name(name: str) -> str:
+    """An attention layer's place in the network in words: "unet.down.0.2" is "unet, down 1"."""
+    places = [place for place in name.split(".") if place != "attention"]
+    numbers = [place for place in places if place.isdigit()]
+    words = [place for place in places if not place.isdigit()]
+    return f"{', '.join(words)} {int(numbers[0]) + 1}"
+
+
+def context_curves(curves: Mapping[str, Mapping[int, float]]) -> Figure:
+    """What context buys: PSNR of the same pixels against how much a network was shown around them,
+    as the difference to the least that it was shown; a line a method."""
+    figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+    for method, curve in curves.items():
+        radii, values = [*curve], [*curve.values()]
+        gain = [value - values[0] for value in values]
+        axes.plot(radii, gain, "o-", color=colour(method), ms=4, lw=1.4, label=LABELS[method])
+    axes.axhline(0, color="#444", lw=0.8)
+    axes.set(xlabel="LR pixels shown around the target", ylabel="PSNR gained (dB)", xscale="log")
+    axes.set_xticks([], minor=True)
+    axes.set_xticks(radii, [f"{radius}" for radius in radii])
+    axes.legend(fontsize=8)
+    axes.grid(alpha=0.25)
+    return figure

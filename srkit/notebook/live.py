@@ -1,0 +1,244 @@
+"""A training run, watched: one figure redrawn in place, its diagnostics, and runs gone wrong.
+
+The pictures are drawn from what a run writes into its folder, so a run that is loaded, or one that
+another process is busy with, shows the same as one that is computed here.
+"""
+
+import textwrap
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor, nn
+
+from srkit.data.images import bicubic_lr, bicubic_lr_pil, denorm, norm
+from srkit.evaluation.results import LABELS
+from srkit.metrics import psnr
+from srkit.notebook import figures
+from srkit.training.diagnostics import CHECKERED, DRIFT, checkerboard, colour_drift, warnings_in
+from srkit.training.recipes import Recipe
+from srkit.training.run_folder import read_rows
+from srkit.training.state import State
+from srkit.upscale import upscale
+
+
+class LiveTraining:
+    """Hand `on_sample` to `session.train`: it says how far the run is, and redraws `dashboard`.
+
+    In JupyterLab the figure changes in place; in an executed copy its last state remains. `folder`
+    is the run's, `baseline` bicubic's PSNR on the watched crops, and `every` how many seconds lie
+    between two drawings at least; the last update is always drawn.
+    """
+
+    def __init__(
+        self, recipe: Recipe, folder: str | Path, baseline: float | None = None, every: float = 2.0
+    ):
+        self.recipe, self.folder, self.baseline = recipe, Path(folder), baseline
+        self.every, self.drawn_at = every, float("-inf")
+        self.handle: Any = None
+
+    def on_sample(self, state: State, row: Mapping[str, Any], sr: Tensor) -> None:
+        """Called by `train` at every validation."""
+        print(progress(self.recipe, self.folder))
+        finished = row["step"] >= self.recipe.iterations
+        if finished or time.monotonic() - self.drawn_at >= self.every:
+            self.draw()
+
+    def show(self) -> None:
+        """Draw once where nothing was drawn yet, as for a run that was loaded."""
+        if self.handle is None:
+            self.draw()
+
+    def draw(self) -> None:
+        """Put the run's present state in the place of the last one."""
+        figure = dashboard(self.recipe, self.folder, self.baseline)
+        plt.close(figure)  # or the cell would show it once more
+        if self.handle is None:
+            self.handle = display(figure, display_id=True)
+        else:
+            self.handle.update(figure)
+        self.drawn_at = time.monotonic()
+
+
+def progress(recipe: Recipe, folder: str | Path) -> str:
+    """Where a run is, in one line: PSNR, images a second, and the time left at that speed."""
+    rows = read_rows(Path(folder) / "log.jsonl")
+    if not rows:
+        return f"{LABELS[recipe.model]}: no update yet"
+    step = rows[-1]["step"]
+    text = f"{LABELS[recipe.model]}, update {step:,} of {recipe.iterations:,}"
+    if "psnr" in rows[-1]:
+        text += f": {rows[-1]['psnr']:.2f} dB"
+    times = read_rows(Path(folder) / "times.jsonl")
+    if times:
+        text += f", {times[-1]['images_per_second']:.1f} images/s"
+        left = times[-1].get("seconds_left")  # runs before it was written have none
+        text += f", {clock(left)} left" if left else ""
+    return text
+
+
+def clock(seconds: float) -> str:
+    """A duration as minutes and seconds, or with hours in front: "1:05", "3:00:05"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def dashboard(recipe: Recipe, folder: str | Path, baseline: float | None = None) -> Figure:
+    """A run at a glance: its curves, the held-out crop beside bicubic and HR, and its warnings."""
+    folder = Path(folder)
+    rows = read_rows(folder / "log.jsonl")
+    figure = plt.figure(figsize=(12, 7.6), layout="constrained")
+    halves: Any = figure.subfigures(2, 1, height_ratios=(3.2, 4))
+    above, below = halves
+    figures.draw_curves(above.subplots(1, 3), {recipe.model: rows}, baseline)
+    pictures = held_out_crop(folder, recipe.scale)
+    for axes, (title, picture) in zip(below.subplots(1, 3), pictures.items(), strict=False):
+        under = (
+            "" if title == "HR" else f"{psnr(picture, pictures['HR'], 'y', recipe.scale):.2f} dB"
+        )
+        figures.panel(axes, picture, title, under)
+    for axes in below.axes[len(pictures) :]:
+        axes.axis("off")
+    figure.suptitle(progress(recipe, folder), fontsize=11)
+    told = [f"update {row['step']}: {text}" for row in rows for text in row.get("warnings", [])]
+    if told:
+        lines = [line for text in told for line in textwrap.wrap(text, 150)]
+        below.supxlabel("\n".join(lines), fontsize=9, color="#b00020")
+    return figure
+
+
+def held_out_crop(folder: Path, scale: int) -> dict[str, Image.Image]:
+    """Of the crop that a run keeps: bicubic, the newest prediction, and HR; none before it began.
+
+    A run keeps the most detailed of its watched crops.
+    """
+    if not (folder / "held_out.png").is_file():
+        return {}
+    pictures = {}
+    for path in [*sorted(folder.glob("samples/step_*.png"))[-1:], folder / "held_out.png"]:
+        update = path.stem.removeprefix("step_")
+        with Image.open(path) as image:
+            pictures["HR" if update == path.stem else f"update {int(update)}"] = image.convert(
+                "RGB"
+            )
+    bicubic = upscale(bicubic_lr_pil(pictures["HR"], scale), "bicubic", scale)
+    return {"Bicubic": bicubic, **pictures}
+
+
+def diagnostic_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """What the losses alone do not say: who steers, and two faults that one can measure.
+
+    `logs` map a model's name to the rows of its log.jsonl. Dotted red is where a warning begins.
+    """
+    figure, (pulls, ratio, drift, board) = plt.subplots(
+        1, 4, figsize=(14, 3.2), layout="constrained"
+    )
+    styles = {"mse": "-", "content": "--", "adversarial": ":"}
+    for model, rows in logs.items():
+        for name, style in styles.items():
+            label = f"{LABELS[model]} {name}"
+            draw_column(pulls, rows, f"gradient_{name}", style, model, label)
+        draw_column(ratio, rows, "content_to_adversarial", "-", model, LABELS[model])
+        draw_column(drift, rows, "colour_drift", "-", model, LABELS[model])
+        draw_column(board, rows, "checkerboard", "-", model, LABELS[model])
+    pulls.set(yscale="log", title="Gradient norm of each weighted term")
+    ratio.set(yscale="log", title="Content : adversarial, by gradient")
+    drift.set(title="Colour drift against LR (levels)")
+    board.set(yscale="log", title="Checkerboard energy (HR is 1)")
+    drift.axhline(DRIFT, color="#b00020", ls=":", lw=1)
+    board.axhline(CHECKERED, color="#b00020", ls=":", lw=1)
+    board.axhline(1, color=figures.colour("hr"), lw=0.6)
+    for axes in (pulls, ratio, drift, board):
+        axes.set_xlabel("update")
+        axes.grid(alpha=0.25)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=7)
+    return figure
+
+
+def draw_column(
+    axes: Axes, rows: Sequence[Mapping[str, Any]], name: str, style: str, model: str, label: str
+) -> None:
+    """One column of a log against the update, where the log has it."""
+    points = [(row["step"], row[name]) for row in rows if name in row]
+    if points:
+        axes.plot(*zip(*points, strict=True), style, color=figures.colour(model), lw=1.2,
+                  label=label)  # fmt: skip
+
+
+# --- The failure gallery -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A generator as it turned out: one predicted crop, means over all, and what was warned of."""
+
+    picture: Tensor  # (3, H, W) in [0, 1]
+    psnr: float  # Y, border `scale`
+    colour_drift: float
+    checkerboard: float
+    warnings: tuple[str, ...]
+
+    @property
+    def short_warnings(self) -> str:
+        """The warnings' first words."""
+        return (
+            ", ".join(text.split(":")[0].split(" (")[0] for text in self.warnings) or "no warning"
+        )
+
+
+@torch.no_grad()
+def examine(
+    generator: nn.Module, hr: Tensor, scale: int, log: Sequence[Mapping[str, Any]] | None = None
+) -> Case:
+    """Predict every crop by itself, in the generator's present mode, and measure.
+
+    The first crop is kept. Warnings are those in a training's `log`; without one the crops take the
+    place of its rows. Shape: hr (N, 3, H, W) in [0, 1].
+    """
+    device = next(generator.parameters()).device
+    rows, predicted = [], []
+    for high, low in zip(hr, bicubic_lr(hr, scale), strict=True):
+        sr = generator(low[None].to(device)).float().cpu()
+        rows.append({
+            "psnr": psnr(denorm(sr)[0], high, "y", scale),
+            "colour_drift": float(colour_drift(sr, low[None])),
+            "checkerboard": float(checkerboard(sr, norm(high)[None])),
+        })  # fmt: skip
+        predicted.append(denorm(sr)[0])
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+    told = warnings_in(rows) if log is None else [t for r in log for t in r.get("warnings", [])]
+    return Case(predicted[0], **means, warnings=tuple(told))
+
+
+def failures(rows: Sequence[Mapping[str, Case | Tensor]]) -> Figure:
+    """The gallery: rows of cases, each with its PSNR, its faults and what the log says of them.
+
+    A plain picture among them, such as HR, has its title alone.
+    """
+    columns = max(len(row) for row in rows)
+    figure, grid = plt.subplots(
+        len(rows), columns, figsize=(3.1 * columns, 3.9 * len(rows)), squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for line, row in zip(grid, rows, strict=True):
+        for axes, (title, case) in zip(line, row.items(), strict=False):
+            if isinstance(case, Tensor):
+                figures.panel(axes, case, title)
+                continue
+            text = f"{case.psnr:.2f} dB, drift {case.colour_drift:.1f}, "
+            text += f"checkerboard {case.checkerboard:.2f}\n"
+            figures.panel(axes, case.picture, title, text + case.short_warnings)
+            axes.xaxis.label.set_color("#b00020" if case.warnings else "#222222")
+        for axes in line[len(row) :]:
+            axes.axis("off")
+    return figure

@@ -1,0 +1,207 @@
+"""Run the notebooks in order with papermill, headlessly: `python -m srkit report`."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import nbformat
+import papermill
+from nbconvert import HTMLExporter
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+from srkit import paths
+from srkit.data.sources import NAMED, open_photos
+from srkit.evaluation import results
+from srkit.notebook.session import SMALLEST
+from srkit.paths import shown
+from srkit.training.recipes import check_preset
+
+# The longest that one cell may take, in seconds; None is for ever.
+CELL_TIMEOUT = {"smoke": 300, "demo": 900, "laptop": None, "gpu": None, "paper": None}
+
+
+class NotebookError(RuntimeError):
+    """A notebook that failed; the message names the notebook, the cell and the error."""
+
+
+def notebook_files(only: Sequence[str] = ()) -> list[Path]:
+    """The notebooks in order, or those whose names begin with one of `only` ("05", "02_srgan").
+
+    Raises ValueError where one of `only` fits none.
+    """
+    files = sorted(paths.notebooks().glob("[0-9]*.ipynb"))
+    for name in only:
+        if not any(file.name.startswith(name) for file in files):
+            have = ", ".join(file.stem for file in files)
+            raise ValueError(f"no notebook {name!r}; accepted: {have}")
+    return [f for f in files if not only or f.name.startswith(tuple(only))]
+
+
+def parameters_of(notebook: Path) -> dict[str, str]:
+    """The parameters that a notebook takes, with the defaults as they stand in its cell."""
+    found = papermill.inspect_notebook(str(notebook))
+    return {name: str(info["default"]) for name, info in found.items()}
+
+
+def distribute(files: Sequence[Path], parameters: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
+    """Each notebook's share of the parameters. Raises ValueError on one that no notebook takes."""
+    known = {file: parameters_of(file) for file in files}
+    everything = sorted({name for names in known.values() for name in names})
+    for name in parameters:
+        if name not in everything:
+            raise ValueError(f"unknown parameter {name!r}; accepted: {', '.join(everything)}")
+    return {
+        file: {n: value for n, value in parameters.items() if n in names}
+        for file, names in known.items()
+    }
+
+
+def use_own_kernel(folder: Path) -> None:
+    """Make "python3" mean the running interpreter, whatever kernels are installed elsewhere.
+
+    JUPYTER_PATH comes before every other place where Jupyter looks for kernels.
+    """
+    kernel = folder / "kernels" / "python3"
+    kernel.mkdir(parents=True, exist_ok=True)
+    launch = [sys.executable, "-m", "ipykernel_launcher"]
+    spec = {
+        "argv": [*launch, "-f", "{connection_file}", "--log-level=ERROR"],
+        "display_name": "Python 3 (srkit)",
+        "language": "python",
+    }
+    (kernel / "kernel.json").write_text(json.dumps(spec, indent=1))
+    others = [p for p in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if p]
+    kept = [p for p in others if p != str(folder)]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join([str(folder), *kept])
+
+
+class PatientClient(PapermillNotebookClient):
+    """papermill's client, which asks again for a reply that it was not told of.
+
+    An output widget makes the client write to the shell channel while it waits there for a cell's
+    reply. ZeroMQ announces a message once, and that write can swallow the announcement: the reply
+    lies there, and the client would wait until the cell's timeout. So it looks every few seconds.
+    """
+
+    LOOK_EVERY = 2.0  # seconds
+
+    def start_new_kernel_client(self, **options):
+        client = super().start_new_kernel_client(**options)
+        wait = client.shell_channel.get_msg
+
+        async def get_msg(timeout: float | None = None) -> dict[str, Any]:
+            end = None if timeout is None else time.monotonic() + timeout
+            while True:
+                left = self.LOOK_EVERY if end is None else end - time.monotonic()
+                try:
+                    return await wait(timeout=max(0.0, min(self.LOOK_EVERY, left)))
+                except Empty:
+                    if end is not None and time.monotonic() >= end:
+                        raise
+
+        client.shell_channel.get_msg = get_msg
+        return client
+
+
+class SpokenEngine(Engine):
+    """papermill's engine with `PatientClient`, saying which code cell it is in."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, execution_timeout=None, **_) -> None:
+        cells = nb_man.nb.cells
+        numbers = [i for i, cell in enumerate(cells) if cell.cell_type == "code"]
+        begin = nb_man.cell_start
+
+        def cell_start(cell, cell_index=None, **more) -> None:
+            if cell_index in numbers:
+                place = f"cell {numbers.index(cell_index) + 1}/{len(numbers)}"
+                live = sys.stdout.isatty()
+                print(f"\r  {place} " if live else ".", end="", flush=True)
+            begin(cell, cell_index, **more)
+
+        nb_man.cell_start = cell_start
+        options = {"timeout": execution_timeout, "startup_timeout": 60, "kernel_name": kernel_name}
+        PatientClient(nb_man, **options).execute()
+
+
+def run_notebook(source: Path, folder: Path, parameters: Mapping[str, Any], preset: str) -> Path:
+    """Execute one notebook into `folder`, with HTML beside it; returns the executed copy.
+
+    Raises NotebookError where a cell fails; the copy up to that cell is kept, as HTML too.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / source.name
+    papermill_engines.register("srkit", SpokenEngine)
+    os.environ.pop("MPLBACKEND", None)  # the kernel's own inline backend makes the pictures
+    failure = None
+    try:
+        papermill.execute_notebook(
+            str(source), str(target), dict(parameters), engine_name="srkit",
+            kernel_name="python3", progress_bar=False, cwd=str(paths.root()),
+            execution_timeout=CELL_TIMEOUT[preset], log_output=False,
+        )  # fmt: skip
+    except PapermillExecutionError as error:
+        failure = f"{source.name}, cell In [{error.exec_count}]: {error.ename}: {error.evalue}"
+    except Exception as error:  # a cell that took too long, or a kernel that died
+        failure = f"{source.name}: {type(error).__name__}: {error}"
+    if target.is_file():
+        page, _ = HTMLExporter().from_notebook_node(nbformat.read(target, as_version=4))
+        target.with_suffix(".html").write_text(page, encoding="utf-8")
+    if failure:
+        raise NotebookError(f"{failure}\nwhat ran before it is kept in {target}")
+    return target
+
+
+def report(
+    preset: str = "demo",
+    data: str = "embedded",
+    parameters: Mapping[str, Any] | None = None,
+    only: Sequence[str] = (),
+) -> list[Path]:
+    """Run the notebooks in order; returns the executed copies in runs/<preset>/.
+
+    Raises ValueError on an unknown preset, parameter or notebook, and DataError on missing
+    photographs, before anything runs; NotebookError at the first notebook that fails.
+    """
+    check_preset(preset)
+    open_photos(data, "val").without_small(SMALLEST)
+    data = absolute(data)
+    files = notebook_files(only)
+    shares = distribute(files, {"preset": preset, "data": data, **(parameters or {})})
+    folder = paths.runs(preset)
+    use_own_kernel(folder / "jupyter")
+    done = []
+    for number, file in enumerate(files, start=1):
+        began = time.perf_counter()
+        print(f"[{number}/{len(files)}] {file.stem}", flush=True)
+        done.append(run_notebook(file, folder, shares[file], preset))
+        print(f"  done in {time.perf_counter() - began:.0f} s", flush=True)
+    return done
+
+
+def absolute(data: str) -> str:
+    """The same photographs by a name that holds in every folder: notebooks run in the clone's."""
+    kind, _, folder = data.partition(":")
+    if folder and kind in ("imagenette", "imagenet", "packed"):
+        return f"{kind}:{Path(folder).resolve()}"
+    return data if data in NAMED or ":" in data else str(Path(data).resolve())
+
+
+def summary(preset: str = "demo", data: str = "embedded") -> str:
+    """The table and the paths of what a report wrote, for its end."""
+    folder = paths.figures(preset, data)
+    written = sorted(f for f in folder.iterdir() if f.is_file())
+    table = folder / "table.md"
+    parts = [table.read_text(encoding="utf-8")] if table.is_file() else []
+    parts += ["Figures and numbers:", *[f"  {shown(file)}" for file in written]]
+    parts += ["Executed notebooks, with HTML beside them:", f"  {shown(paths.runs(preset))}"]
+    measured = results.select(results.load(folder / "results.json"), source="measured")
+    parts.append(f"{len(measured)} measured rows in results.json")
+    return "\n".join(parts)

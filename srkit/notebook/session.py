@@ -1,0 +1,130 @@
+"""What every notebook begins with: its settings checked, its photographs, where its work goes."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from srkit import paths
+from srkit.data.photos import Photos
+from srkit.data.sources import open_photos
+from srkit.devices import pick_device
+from srkit.evaluation import results
+from srkit.evaluation.measure import available_inception
+from srkit.fid.inception import FIDInception
+from srkit.notebook import figures
+from srkit.paths import shown
+from srkit.training.loop import train_or_load
+from srkit.training.recipes import Recipe, check_preset
+
+# How many held-out photographs a preset measures; None is all of them.
+MEASURED = {"smoke": 3, "demo": None, "laptop": 100, "gpu": 1_000, "paper": None}
+
+SMALLEST = 128  # pixels; the figures need something to show
+
+
+@dataclass(frozen=True)
+class Session:
+    """A notebook's settings, checked. Made by `begin`."""
+
+    preset: str
+    data: str
+    seed: int
+    device: str
+    folder: Path  # figures and results.json go here
+
+    @property
+    def results_file(self) -> Path:
+        """The results file of this preset and data."""
+        return self.folder / "results.json"
+
+    def photos(self, split: str = "val") -> Photos:
+        """The photographs of a split; of "val" as many as the preset measures, without those that
+        are too small to be shown, which are counted aloud."""
+        photos = open_photos(self.data, split)
+        if split == "train":
+            return photos
+        chosen = photos.spread(MEASURED[self.preset])
+        large = chosen.without_small(SMALLEST)
+        if len(large) < len(chosen):
+            left_out = len(chosen) - len(large)
+            print(f"{left_out} of {len(chosen)} photographs left out: a side under {SMALLEST}")
+        return large
+
+    def training_photos(self, plan: Recipe) -> Photos:
+        """The photographs that a recipe trains on; those smaller than its crop are left out.
+
+        Raises DataError where all of them are.
+        """
+        photos = open_photos(self.data, "train", plan.per_class, plan.short_side)
+        small = len(photos.smaller_than(plan.crop))
+        if 0 < small < len(photos):
+            print(f"left out {small} of {len(photos)} photographs: smaller than {plan.crop} pixels")
+            photos = photos.without_small(plan.crop)
+        return photos.require_size(plan.crop)
+
+    def vgg19(self, content: str = "auto") -> str:
+        """The VGG19 to train with: as named; "auto" in the presets gpu and paper is torchvision's,
+        downloaded, since no long run is to be spent on an untrained one."""
+        long = self.preset in ("gpu", "paper") and "SRKIT_VGG19" not in os.environ
+        return "torchvision" if long and content == "auto" else content
+
+    def inception(self) -> tuple[list[FIDInception], str]:
+        """`available_inception`; the presets gpu and paper download it where it is missing."""
+        return available_inception(self.device, fetch=self.preset in ("gpu", "paper"))
+
+    def train(
+        self, plan: Recipe, content: str = "auto", part: str = "", **options: Any
+    ) -> tuple[Path, bool]:
+        """`train_or_load` into this preset's folder of the model, where `find_checkpoint` looks.
+
+        `part` is added to the folder's name, for a run that is not to be found there.
+        """
+        content = self.vgg19(content)
+        photos, held_out = self.training_photos(plan), open_photos(self.data, "val")
+        out = paths.runs(self.preset) / (plan.folder + part)
+        options["metadata"] = {"preset": self.preset, "commit": paths.commit()}
+        return train_or_load(plan, photos, held_out, out, content, self.device, **options)
+
+    def save(self, figure: Figure, name: str) -> Path:
+        """Write a figure under its name, such as "fig4.png", and say where."""
+        path = figures.save(figure, self.folder / name)
+        print(f"saved {shown(path)}")
+        return path
+
+    def write(self, text: str, name: str) -> Path:
+        """Write a text under its name, such as "table.md", and say where."""
+        path = self.folder / name
+        aside = path.with_name(path.name + ".part")
+        aside.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(aside, path)
+        print(f"saved {shown(path)}")
+        return path
+
+    def record(self, rows: Sequence[results.Row]) -> list[results.Row]:
+        """Add rows to the results file; returns all that it holds now."""
+        everything = results.record(self.results_file, [*results.quoted_rows(), *rows])
+        print(f"{len(rows)} rows in {shown(self.results_file)}")
+        return everything
+
+
+def begin(preset: str, data: str = "embedded", seed: int = 0, device: str = "auto") -> Session:
+    """Check a notebook's parameters, fix the seeds, and say what it runs on.
+
+    Raises ValueError on an unknown preset, DataError on a missing photo folder.
+    """
+    check_preset(preset)
+    where = str(pick_device(device))
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+    folder = paths.figures(preset, data)
+    name = torch.cuda.get_device_name() if where.startswith("cuda") else "CPU"
+    print(f"preset {preset}, photographs {data}, seed {seed}, on {name}, torch {torch.__version__}")
+    print(f"python {sys.executable}\nfigures and results go to {shown(folder)}")
+    return Session(preset, data, seed, where, folder)

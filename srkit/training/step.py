@@ -1,0 +1,222 @@
+"""One update of a GAN (the report's section 4.3)."""
+
+import torch
+from torch import Tensor, nn
+
+from srkit import losses
+from srkit.data.images import bicubic_lr, denorm
+from srkit.metrics import psnr
+from srkit.training.diagnostics import checkerboard, colour_drift, gradient_norms
+from srkit.training.state import State
+
+
+def train_step(
+    state: State, lr: Tensor, hr: Tensor, labels: Tensor, detail: bool = False
+) -> dict[str, Tensor]:
+    """Update discriminator and generator once each, 1:1, from one generator forward.
+
+    With `recipe.accumulate` parts, which a small card needs, the generator runs twice on each part:
+    first without a graph for the discriminator, then for itself.
+
+    Shape: lr (B, 3, h, w) in [0, 1], hr (B, 3, H, W) in [-1, 1], labels (B,): in a world of several
+    processes, this one's share of the batch.
+    Returns every loss term, and D(real) and D(fake) as probabilities, detached; with `detail` also
+    each term's gradient norm, the colour drift and the checkerboard (see `diagnostics`).
+    """
+    set_learning_rate(state)
+    state.generator.train()
+    count = state.recipe.accumulate
+    parts = list(zip(*(x.tensor_split(count) for x in (lr, hr, labels)), strict=True))
+    predicted = [generate(state, lr)] if len(parts) == 1 else None  # (B, 3, H, W)
+    log: dict[str, Tensor] = {}
+    if state.discriminator_optimiser is not None:
+        state.discriminator_optimiser.zero_grad(set_to_none=True)
+        for low, high, label in parts:
+            with torch.no_grad():
+                sr = predicted[0].detach() if predicted else generate(state, low)
+            add(log, discriminator_backward(state, sr, high, label, share_of(state, high)))
+            del sr
+        state.discriminator_optimiser.step()
+    state.generator_optimiser.zero_grad(set_to_none=True)
+    for number, (low, high, label) in enumerate(parts):
+        sr = predicted[0] if predicted else generate(state, low)
+        more = detail and number == len(parts) - 1
+        add(log, generator_backward(state, sr, low, high, label, share_of(state, high), more))
+    state.generator_optimiser.step()
+    state.step += 1
+    update_ema(state.ema, state.generator, state.step, state.recipe.ema)
+    note_bad(state, log)
+    return log
+
+
+def share_of(state: State, part: Tensor) -> float:
+    """What a part's mean counts for in the mean over the whole batch, in all processes together,
+    whose gradients DistributedDataParallel averages."""
+    return len(part) * state.world.size / state.recipe.batch
+
+
+def add(log: dict[str, Tensor], more: dict[str, Tensor]) -> None:
+    """Sum up the logs of a batch's parts."""
+    for name, value in more.items():
+        log[name] = log[name] + value.detach() if name in log else value.detach()
+
+
+def autocast(state: State) -> torch.autocast:
+    """bf16 where the recipe says so; float32 otherwise. Losses are taken in float32 in both."""
+    return torch.autocast(state.device.type, torch.bfloat16, state.recipe.precision == "bf16")
+
+
+def generate(state: State, lr: Tensor) -> Tensor:
+    """The generator's prediction in training, float32."""
+    network = state.spread_generator or state.generator
+    with autocast(state):
+        return network(lr).float()
+
+
+def judge(discriminator: nn.Module, image: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Validity logits, and class logits where the discriminator has a class head; float32."""
+    out = discriminator(image)
+    validity, classes = out if isinstance(out, tuple) else (out, None)
+    return validity.float(), None if classes is None else classes.float()
+
+
+def discriminator_backward(
+    state: State, sr: Tensor, hr: Tensor, labels: Tensor, share: float
+) -> dict[str, Tensor]:
+    """Eq. (8) and its gradient; `sr` carries no graph. Returns the terms, times `share`."""
+    assert state.discriminator is not None
+    state.discriminator.requires_grad_(True)
+    network = state.spread_discriminator or state.discriminator
+    with autocast(state):
+        validity_hr, class_logits = judge(network, hr)
+        validity_sr, _ = judge(network, sr)
+    if class_logits is not None and state.recipe.class_loss:
+        log = losses.discriminator_loss(validity_hr, validity_sr, class_logits, labels)
+    else:
+        log = losses.discriminator_loss(validity_hr, validity_sr)
+    (torch.stack(list(log.values())).sum() * share).backward()
+    log["d_real"] = torch.sigmoid(validity_hr).mean()
+    log["d_fake"] = torch.sigmoid(validity_sr).mean()
+    return {name: value.detach() * share for name, value in log.items()}
+
+
+def generator_backward(
+    state: State, sr: Tensor, lr: Tensor, hr: Tensor, labels: Tensor, share: float, detail: bool
+) -> dict[str, Tensor]:
+    """Eq. (4), (5) or MSE alone and its gradient, with the discriminator frozen. Returns the terms,
+    times `share`, and where `detail` is wanted the diagnostics."""
+    terms = generator_terms(state, sr, hr, labels)
+    log = {name: value.detach() * share for name, value in terms.items()}
+    more: dict[str, Tensor] = {}
+    if detail:
+        norms = gradient_norms(terms, state.recipe.weights, sr)
+        more = {f"gradient_{name}": norm for name, norm in norms.items()}
+        more |= {"colour_drift": colour_drift(sr, lr), "checkerboard": checkerboard(sr, hr)}
+    loss = losses.weighted_sum(terms, state.recipe.weights)
+    (loss * share).backward()
+    return log | {"generator": loss.detach() * share} | more
+
+
+def generator_terms(state: State, sr: Tensor, hr: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """The loss terms that the recipe gives the generator, by name, each with its graph."""
+    weights = state.recipe.weights
+    terms: dict[str, Tensor] = {}
+    if weights.mse:
+        terms["mse"] = losses.mse_loss(sr, hr)
+    with autocast(state):
+        if state.content is not None:
+            terms["content"] = state.content(sr, hr)
+        if state.discriminator is not None:
+            state.discriminator.requires_grad_(False)
+            validity, class_logits = judge(state.discriminator, sr)
+            if weights.adversarial:
+                terms["adversarial"] = losses.adversarial_loss(validity)
+            if weights.classes and class_logits is not None:
+                terms["classes"] = losses.class_loss(class_logits, labels)
+    return terms
+
+
+def set_learning_rate(state: State) -> None:
+    """The recipe's learning rate of the coming update: a function of the step alone."""
+    for optimiser in (state.generator_optimiser, state.discriminator_optimiser):
+        for group in optimiser.param_groups if optimiser else []:
+            group["lr"] = state.recipe.learning_rate_at(state.step)
+
+
+@torch.no_grad()
+def update_ema(ema: nn.Module, model: nn.Module, step: int, decay: float) -> None:
+    """Exponential moving average of a model, BatchNorm's statistics included.
+
+    The decay grows from 2/11 towards `decay`, so that early averages forget the random start.
+    """
+    decay = min(decay, (1 + step) / (10 + step))
+    averages, values = list(ema.state_dict().values()), list(model.state_dict().values())
+    floats = [i for i, average in enumerate(averages) if average.is_floating_point()]
+    torch._foreach_lerp_([averages[i] for i in floats], [values[i] for i in floats], 1 - decay)
+    for average, value in zip(averages, values, strict=True):
+        if not average.is_floating_point():
+            average.copy_(value)
+
+
+def what_fits(state: State, lr: Tensor, hr: Tensor, labels: Tensor) -> str:
+    """After running out of memory: what to set, by trying smaller parts of the batch and crop, in
+    this process alone."""
+    state.spread_generator = state.spread_discriminator = None
+    crop, batch, size = hr.shape[-1], len(hr), state.world.size
+    side, count = crop, batch
+    while side >= 32:
+        while count > 1:
+            count = count // 2
+            cut = side // state.recipe.scale
+            if fits(state, lr[:count, :, :cut, :cut], hr[:count, :, :side, :side], labels[:count]):
+                smaller = "" if side == crop else f" --set crop={side}"
+                parts = -(-batch // count)
+                return (
+                    f"out of memory with {batch} crops of {crop}x{crop}; {count} of {side}x{side}"
+                    f" fit: --set accumulate={parts}{smaller} trains on the same batch in parts,"
+                    f" --set batch={count * size}{smaller} on a smaller one (a run that was begun"
+                    " keeps its settings: give another --out)"
+                )
+        side, count = side // 2, 2
+    return (
+        f"out of memory with {batch} crops of {crop}x{crop}, and no smaller ones fit: use the CPU"
+    )
+
+
+def fits(state: State, lr: Tensor, hr: Tensor, labels: Tensor) -> bool:
+    """Whether both backward passes fit into memory. No weight is changed."""
+    try:
+        sr = generate(state, lr)
+        if state.discriminator is not None:
+            discriminator_backward(state, sr.detach(), hr, labels, 1.0)
+        generator_backward(state, sr, lr, hr, labels, 1.0, True)
+    except torch.OutOfMemoryError:
+        return False
+    finally:
+        for optimiser in (state.generator_optimiser, state.discriminator_optimiser):
+            if optimiser is not None:
+                optimiser.zero_grad(set_to_none=True)
+    return True
+
+
+def note_bad(state: State, log: dict[str, Tensor]) -> None:
+    """Remember, on the device and without waiting for it, when each term ceased to be finite."""
+    for name, value in log.items():
+        first = state.bad.get(name, torch.zeros((), dtype=torch.long, device=value.device))
+        state.bad[name] = torch.where((first == 0) & ~value.isfinite(), state.step, first)
+
+
+@torch.no_grad()
+def validate(generator: nn.Module, hr: Tensor, scale: int) -> tuple[float, Tensor]:
+    """Mean PSNR (Y, border `scale`) on held-out crops, and the predictions.
+
+    Shape: hr (N, 3, H, W) in [0, 1] -> dB, (N, 3, H, W) in [0, 1].
+    """
+    device = next(generator.parameters()).device
+    training = generator.training
+    generator.eval()
+    lr = bicubic_lr(hr, scale)
+    sr = torch.cat([denorm(generator(one[None].to(device))).cpu() for one in lr])
+    generator.train(training)
+    values = [psnr(a, b, "y", scale) for a, b in zip(sr, hr, strict=True)]
+    return sum(values) / len(values), sr

@@ -1,0 +1,99 @@
+"""Each variant lacks the one thing it is named for; the command runs to its end."""
+
+from dataclasses import asdict
+
+import pytest
+import torch
+from PIL import Image
+
+from srkit.cli import main
+from srkit.evaluation import ablation, results
+from srkit.evaluation.ablation import FULL, VARIANTS, variant
+from srkit.models import Attention, DenseBlock, UNetBlock, build_generator
+
+
+@pytest.mark.parametrize("preset", ["demo", "laptop", "paper"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_all_variants_see_as_many_crops(name, preset):
+    full, one = variant(FULL, preset), variant(name, preset)
+    assert one.iterations * one.batch == full.iterations * full.batch
+    assert one.crop == full.crop and one.seed == full.seed
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("without U-Net", {"unet"}),
+        ("without attention", {"attention"}),
+        ("residual for dense blocks", {"dense"}),
+        ("without class head", {"class_loss"}),
+        ("without MSE", {"weights"}),
+        ("adversarial weight 0", {"weights", "class_loss"}),
+        ("four times the batch", {"batch", "iterations", "drop_at", "learning_rate", "ema"}),
+    ],
+)
+def test_a_variant_differs_in_what_it_says(name, fields):
+    full, one = asdict(variant(FULL, "laptop")), asdict(variant(name, "laptop"))
+    assert {field for field in full if full[field] != one[field]} == fields
+
+
+def kinds(name: str) -> dict[type, int]:
+    network = build_generator(variant(name, "smoke").settings())
+    assert network(torch.rand(1, 3, 9, 11)).shape == (1, 3, 18, 22)
+    return {kind: sum(isinstance(m, kind) for m in network.modules())
+            for kind in (Attention, DenseBlock, UNetBlock)}  # fmt: skip
+
+
+def test_the_networks_lack_what_they_should():
+    full = kinds(FULL)
+    assert full[Attention] == 3 + 2 + 1 and full[DenseBlock] == 2 and full[UNetBlock] == 6
+    assert kinds("without attention") == full | {Attention: 0}
+    assert kinds("residual for dense blocks") == {
+        Attention: full[Attention], DenseBlock: 0, UNetBlock: full[UNetBlock] + full[DenseBlock],
+    }  # fmt: skip
+    assert kinds("without U-Net") == {Attention: 1, DenseBlock: 2, UNetBlock: 0}
+
+
+def test_an_unknown_variant_is_refused():
+    with pytest.raises(ValueError, match="accepted: SR-UGAN, without U-Net"):
+        variant("without everything", "smoke")
+
+
+@pytest.mark.slow
+def test_the_command_trains_measures_and_records_means_over_seeds(tmp_path, capsys):
+    for split in ("train", "val"):
+        for number in range(3):
+            folder = tmp_path / "photos" / split / f"class{number % 2}"
+            folder.mkdir(parents=True, exist_ok=True)
+            noise = Image.effect_noise((72, 72), 30 + number + 9 * (split == "val"))
+            noise.convert("RGB").save(folder / f"{number}.png")
+    record = tmp_path / "rows.json"
+    command = ["ablation", "--preset", "smoke", "--data", str(tmp_path / "photos"), "--seeds", "0"]
+    command += ["1", "--variants", FULL, "without MSE", "--content", "untrained", "--device"]
+    command += ["cpu", "--out", str(tmp_path / "out"), "--record", str(record), "--set"]
+    command += ["iterations=2"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "| without MSE | 4 |" in out and "computing 2 updates" in out
+    rows = results.select(results.load(record), metric="PSNR")
+    assert {r["method"] for r in rows} == {"bicubic", "ablation: SR-UGAN", "ablation: without MSE"}
+    for one in rows:
+        if "values" in one:
+            assert one["seed"] == [0, 1] and len(set(one["values"])) == 2
+            assert one["value"] == pytest.approx(sum(one["values"]) / 2, rel=1e-5)
+            assert one["crops_seen"] == 4
+    assert main(command) == 0
+    assert "computing" not in capsys.readouterr().out, "finished runs are loaded"
+
+
+def test_the_table_shows_the_ends_over_seeds():
+    rows = [
+        results.measured(method, "d", 3, 2, "PSNR", "p", 30.5, "ablation-demo", **more)
+        for method, more in (
+            ("bicubic", {}),
+            ("ablation: SR-UGAN", {"values": [30.0, 31.0], "crops_seen": 1200}),
+        )
+    ]
+    header, body = ablation.table(rows, "d")
+    assert header == ["Variant", "Crops seen", "PSNR"]
+    assert body == [["bicubic", "–", "30.50"], ["SR-UGAN", "1,200", "30.50 [30.00, 31.00]"]]

@@ -1,0 +1,154 @@
+"""The benchmarks at toy sizes: they run, compare the same work, and say what they did."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from srkit.cli import main
+from srkit.evaluation import bench_fid, bench_training, results
+from srkit.fid.inception import FIDInception, fold_batchnorm
+from srkit.training.recipes import recipe
+from srkit.training.step import train_step
+
+
+def test_alternated_work_is_timed_in_turns_after_one_to_warm_up():
+    order = []
+    work = {
+        "quick": lambda: order.append("quick"),
+        "slow": lambda: (order.append("slow"), time.sleep(0.02)),
+    }
+    seconds = bench_fid.alternate(work, rounds=3)
+    assert order == ["quick", "slow"] * 4
+    assert seconds["slow"] >= 0.02 > seconds["quick"]
+
+
+@pytest.mark.parametrize("rounds", [0, -1])
+def test_a_median_of_no_rounds_is_refused(rounds):
+    with pytest.raises(ValueError, match=f"one round or more, not {rounds}"):
+        bench_fid.alternate({"work": lambda: None}, rounds)
+
+
+def test_the_standard_form_folds_back_into_the_same_weights(tmp_path):
+    torch.manual_seed(5)
+    network = FIDInception(64)
+    torch.save(network.state_dict(), tmp_path / "folded.pth")
+    state = bench_fid.standard_state(tmp_path / "folded.pth")
+    folded = fold_batchnorm(state)
+    for key, value in network.state_dict().items():
+        assert torch.allclose(folded[key], value, rtol=1e-6), key  # divided by sqrt(1 - eps + eps)
+    assert state["fc.weight"].shape == (1008, 2048)
+    assert len(folded) == len(FIDInception(2048).state_dict())
+
+
+def test_bench_fid_compares_all_that_is_installed(tmp_path, capsys):
+    record = tmp_path / "rows.json"
+    command = ["bench", "fid", "--quick", "--rounds", "1", "--record", str(record)]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    rows = results.load(record)
+    there = {name for name, package in bench_fid.PEERS.items() if bench_fid.installed(package)}
+    assert {row["method"] for row in rows} == there | {"srkit"}
+    for name in set(bench_fid.PEERS) - there:
+        assert f"Not installed, so not compared: {name}" in printed
+    for row in rows:
+        assert row["preset"] == "bench" and row["value"] > 0 and "1 alternated" in row["protocol"]
+        if row["method"] == "srkit":
+            assert row["value"] == 1
+        if row["metric"].startswith("distance"):
+            assert abs(row["relative_difference"]) < 1e-5  # sqrtm of singular matrices
+        assert 0 < row["seconds"] < 100
+    features = [row for row in rows if row["metric"].startswith("feature")]
+    assert all("UNTRAINED" in row["protocol"] for row in features)
+    for row in features:
+        assert row["photographs_per_second"] == pytest.approx(row["n"] / row["seconds"], rel=0.01)
+    assert not any("photographs_per_second" in row for row in rows if row not in features)
+    ours = {(row["dataset"], row["n"]): row["seconds"] for row in rows if row["method"] == "srkit"}
+    for row in rows:  # 3 digits each
+        ratio = row["seconds"] / ours[row["dataset"], row["n"]]
+        assert row["value"] == pytest.approx(ratio, rel=0.02)
+
+
+def test_a_missing_peer_is_named(monkeypatch):
+    monkeypatch.setattr(bench_fid, "installed", lambda name: False)
+    monkeypatch.setattr(bench_fid, "time_features", lambda *_: [])
+    rows = bench_fid.bench_fid(quick=True, rounds=1)
+    assert {row["method"] for row in rows} == {"srkit"}
+    assert "pytorch-fid, torch-fidelity, torchmetrics" in bench_fid.summary(rows)
+
+
+def test_sqrtm_takes_disp_whatever_scipy_says():
+    import scipy.linalg
+
+    own = scipy.linalg.sqrtm
+    with bench_fid.sqrtm_with_disp():
+        root, _ = scipy.linalg.sqrtm(np.diag([4.0, 9.0]), disp=False)
+    assert np.allclose(root, np.diag([2.0, 3.0])) and scipy.linalg.sqrtm is own
+
+
+def test_bench_train_compares_our_update_with_the_plain_loop(tmp_path, capsys):
+    record = tmp_path / "rows.json"
+    command = ["bench", "train", "--quick", "--rounds", "1", "--record", str(record)]
+    assert main([*command, "--device", "cpu"]) == 0
+    printed = capsys.readouterr().out
+    assert "sr-ugan: srkit, fp32" in printed and "Not installed" not in printed
+    rows = results.load(record)
+    ways = {"plain loop", "srkit, fp32", "srkit, bf16"}
+    assert {row["method"] for row in rows} == {
+        f"{m}: {w}" for m in ("srgan", "sr-ugan") for w in ways
+    }
+    for row in rows:
+        assert row["preset"] == "bench" and row["value"] > 0 and "toy size" in row["protocol"]
+        if row["method"].endswith("plain loop"):
+            assert row["value"] == 1
+
+
+@pytest.mark.parametrize("model", bench_training.MODELS)
+def test_the_plain_loop_does_the_same_update(model):
+    plan = recipe(model, "smoke", batch=2, crop=32, start_from="")
+    states = [
+        make(plan, "untrained", "cpu")
+        for make in (bench_training.prepared, bench_training.plain_state)
+    ]
+    lr, hr, labels = bench_training.batch_of(plan, 2, torch.device("cpu"))
+    train_step(states[0], lr, hr, labels)
+    bench_training.plain_step(states[1], lr.contiguous(), hr.contiguous(), labels)
+    ours, theirs = (
+        torch.cat([p.grad.flatten() for p in state.generator.parameters()]) for state in states
+    )
+    # the gradient went through a discriminator just updated, by signs that rounding may turn
+    assert (ours - theirs).norm() < 0.02 * ours.norm()
+
+
+@pytest.mark.gpu
+def test_bench_train_on_a_gpu_gives_rates_and_memory():
+    rows = bench_training.bench_train(batch=2, rounds=1, quick=True, device="cuda")
+    found = {row["metric"] for row in rows}
+    assert {"photographs/s", "TFLOP/s", "share of the bf16 product", "peak memory (GiB)"} <= found
+
+
+@pytest.mark.gpu
+def test_features_on_a_gpu_are_the_cpu_s(inception_file):
+    from srkit.fid.features import inception_features
+    from srkit.fid.inception import load_inception
+
+    images = torch.rand(4, 3, 90, 70)
+    network = load_inception(inception_file, 768)
+    cpu = inception_features(images, network)
+    gpu = inception_features(images, network.cuda())
+    assert np.abs(cpu - gpu).max() < 1e-4 * np.abs(cpu).max()  # float32, without TF32
+
+
+def test_the_counted_work_of_an_update_is_that_of_its_parts():
+    from srkit.models import count_gflop
+
+    plan = recipe("sr-ugan", "smoke", batch=2, crop=32)
+    found = bench_training.step_flop(plan, "untrained", "cpu")
+    state = bench_training.prepared(plan, "untrained", "cpu")
+    g = count_gflop(state.generator, 16, 16)
+    d = count_gflop(state.discriminator, 32, 32)
+    phi = count_gflop(state.content.network, 32, 32)
+    # forward and twice that backward; the frozen networks pass only the gradient of their input
+    expected = 3 * g + (2 * 3 + 2) * d + (1 + 2) * phi
+    assert found / 1e9 == pytest.approx(expected, rel=0.1)

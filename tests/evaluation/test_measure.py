@@ -1,0 +1,177 @@
+"""Rows and tables: each number is the one that its own code gives, in the right place."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from srkit import metrics
+from srkit.cli import main
+from srkit.data import Photos, bicubic_lr_pil
+from srkit.evaluation import measure, results, tables
+from srkit.fid.features import inception_features
+from srkit.fid.frechet import FewImagesWarning, Statistics, frechet_distance
+from srkit.fid.inception import FIDInception
+from srkit.fid.uncertainty import kid
+from srkit.notebook import session
+from srkit.upscale import upscale
+
+
+def photos(count: int = 2, size: int = 64) -> Photos:
+    values = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    smooth = [
+        np.array(Image.fromarray(v).resize((size, size + 3)).resize((size, size))) for v in values
+    ]
+    return Photos("noise", smooth, [0] * count, ["noise"])
+
+
+def test_psnr_row_is_the_mean_over_photographs():
+    some = photos()
+    rows = measure.measure(["bilinear"], some, 2, preset="smoke")
+    expected = []
+    for number in range(len(some)):
+        hr = Image.fromarray(some[number])
+        expected.append(metrics.psnr(upscale(bicubic_lr_pil(hr, 2), "bilinear", 2), hr, "y", 2))
+    found = results.value(rows, method="bilinear", metric="PSNR")
+    assert found == pytest.approx(np.mean(expected), rel=1e-5)  # rows keep 6 digits
+
+
+def test_hr_against_itself_is_zero_and_every_row_is_stamped():
+    rows = measure.measure(["nearest"], photos(), 2, preset="smoke", seed=3)
+    assert results.value(rows, method="hr", metric="Patch Frechet distance") == 0
+    for row in rows:
+        assert row["source"] == "measured" and row["n"] == 2 and row["seed"] == 3
+        assert row["protocol"] and row["torch"] and "commit" in row and row["device"] == "cpu"
+
+
+def test_nothing_without_inception_is_called_fid():
+    rows = measure.measure(["nearest"], photos(), 2, preset="smoke")
+    assert not any("FID" in row["metric"] for row in rows)
+
+
+def test_twice_is_the_2x_method_applied_two_times():
+    lr = Image.fromarray(photos()[0])
+    once = upscale(upscale(lr, "nearest", 2), "nearest", 2)
+    assert np.array_equal(measure.enlarge(lr, "nearest twice", 4), once)
+    with pytest.raises(ValueError, match="4 times"):
+        measure.enlarge(lr, "nearest twice", 2)
+
+
+def test_table_puts_the_quote_beside_the_measurement():
+    rows = measure.measure(["nearest", "bicubic"], photos(), 2, preset="smoke")
+    header, body = tables.table(rows, ["nearest", "bicubic"], "noise", 2, "smoke")
+    line = dict(zip(header, body[0], strict=True))
+    assert line["FID, quoted"] == "67.618"
+    assert line["/ bicubic, quoted"] == f"{67.618 / 63.162:.3f}"
+    own, base = (
+        results.value(rows, method=m, metric="Patch Frechet distance")
+        for m in ("nearest", "bicubic")
+    )
+    assert line["/ bicubic"] == f"{own / base:.3f}"
+
+
+def test_held_out_crops_take_other_classes_first():
+    values = [np.full((64, 64, 3), v, dtype=np.uint8) for v in (10, 20, 30, 40)]
+    crops = measure.held_out_crops(Photos("p", values, [0, 0, 1, 2], ["a", "b", "c"]), 3, 32)
+    assert [round(float(c.mean()) * 255) for c in crops] == [10, 30, 40]
+
+
+def test_session_leaves_out_what_is_too_small_aloud(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("SRKIT_ROOT", str(tmp_path))
+    (tmp_path / "notebooks").mkdir()
+    folder = tmp_path / "photos" / "val"
+    folder.mkdir(parents=True)
+    for name, size in (("large", 160), ("small", 40)):
+        Image.new("RGB", (size, size)).save(folder / f"{name}.png")
+    begun = session.begin("smoke", str(folder.parent))
+    assert len(begun.photos("val")) == 1
+    assert "1 of 2 photographs left out" in capsys.readouterr().out
+
+
+def test_evaluate_command_prints_the_table_and_records_rows(tmp_path, capsys):
+    Image.fromarray(photos(1, 96)[0]).save(tmp_path / "a.png")
+    record = tmp_path / "rows.json"
+    command = ["evaluate", "--data", str(tmp_path), "--methods", "nearest", "bicubic"]
+    assert main([*command, "--record", str(record), "--device", "cpu"]) == 0
+    assert "| Bicubic |" in capsys.readouterr().out
+    assert {row["method"] for row in results.load(record)} == {"nearest", "bicubic", "hr"}
+    assert main([*command[:3], "--methods", "magic"]) == 2
+    assert "magic" in capsys.readouterr().err
+
+
+def test_upscale_command_writes_pictures_of_the_right_size(tmp_path, capsys):
+    Image.new("RGB", (37, 53), (9, 99, 199)).save(tmp_path / "in.png")
+    target = tmp_path / "out.png"
+    assert main(["upscale", str(tmp_path / "in.png"), str(target), "--model", "bicubic"]) == 0
+    with Image.open(target) as made:
+        assert made.size == (74, 106)
+    assert main(["upscale", str(tmp_path / "none.png"), str(target)]) == 2
+    assert "none.png" in capsys.readouterr().err
+
+
+# --- With an Inception ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def network():
+    """An untrained Inception up to 64 features: what is tested is the bookkeeping."""
+    return FIDInception(64).eval().requires_grad_(False)
+
+
+@pytest.mark.filterwarnings("ignore::srkit.fid.frechet.FewImagesWarning")
+def test_fid_kid_and_intervals_are_those_of_the_features(network):
+    some = photos(10, 48)
+    rows = measure.measure(["nearest", "bicubic"], some, 2, [network], "smoke")
+    sets = {"hr": [], "nearest": [], "bicubic": []}
+    for number in range(10):
+        hr = Image.fromarray(some[number])
+        sets["hr"].append(hr)
+        for method in ("nearest", "bicubic"):
+            sets[method].append(upscale(bicubic_lr_pil(hr, 2), method, 2))
+    x = {method: inception_features(iter(own), network) for method, own in sets.items()}
+    for method in sets:
+        expected = frechet_distance(Statistics.of(x[method]), Statistics.of(x["hr"]))
+        assert results.value(rows, method=method, metric="FID-64") == pytest.approx(
+            expected, rel=1e-5
+        )
+        expected = kid(x[method], x["hr"], paired=True)
+        found = results.value(rows, method=method, metric="KID-64")
+        assert found == pytest.approx(expected, rel=1e-5, abs=1e-12)
+    (row,) = results.select(rows, method="nearest", metric="FID-64")
+    (base,) = results.select(rows, method="bicubic", metric="FID-64")
+    assert row["interval"][0] < row["value"] < row["interval"][1]
+    assert row["ratio_interval"][0] < row["value"] / base["value"] < row["ratio_interval"][1]
+    assert base["ratio_interval"] == [1, 1]
+    header, body = tables.table(rows, ["nearest"], "noise", 2, "smoke")
+    line = dict(zip(header, body[0], strict=True))
+    assert line["FID-64"].endswith("]") and "KID-64" in line and "UNTRAINED" in row["protocol"]
+
+
+def test_a_handful_of_photographs_gets_no_interval_and_one_no_fid(network):
+    with pytest.warns(FewImagesWarning):
+        rows = measure.measure(["bicubic"], photos(3, 48), 2, [network], "smoke")
+    (row,) = results.select(rows, method="bicubic", metric="FID-64")
+    assert "interval" not in row
+    rows = measure.measure(["bicubic"], photos(1, 48), 2, [network], "smoke")
+    assert not results.select(rows, metric="FID-64")
+
+
+def test_sensitivity_varies_protocol_layer_n_and_side():
+    network = FIDInception(192, collect=(64, 192)).eval().requires_grad_(False)
+    some = photos(4, 64)
+    rows = measure.sensitivity(some, network, ["bicubic"], sides=(64, 32), sizes=(2, 4))
+    assert len(rows) == 2 * 3 * 2 * 2 * 2  # methods with hr, protocols, layers, sizes, sides
+    assert {row["dataset"] for row in rows} == {"noise, short side 64", "noise, short side 32"}
+    order = np.random.default_rng(0).permutation(4)[:2]
+    hrs = [Image.fromarray(some[int(i)]) for i in order]
+    srs = [upscale(bicubic_lr_pil(hr, 2), "bicubic", 2) for hr in hrs]
+    alone = FIDInception(64).eval()
+    alone.load_state_dict(network.state_dict(), strict=False)
+    x, y = (Statistics.of(inception_features(iter(s), alone, "tf")) for s in (srs, hrs))
+    with pytest.warns(FewImagesWarning):
+        expected = frechet_distance(x, y)
+    chosen = results.select(rows, method="bicubic", metric="FID-64", n=2)
+    (row,) = [r for r in chosen if "protocol tf" in r["protocol"] and r["dataset"].endswith("64")]
+    assert row["value"] == pytest.approx(expected, rel=1e-4)  # batches of other sizes
+    assert all(r["value"] == 0 for r in results.select(rows, method="hr"))
+    with pytest.raises(ValueError, match="5 photographs wanted, there are 4"):
+        measure.sensitivity(some, network, sizes=(5,), sides=(64,))

@@ -1,0 +1,740 @@
+"""The Frechet distance against closed forms and scipy, its statistics in parts and in files."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+import scipy.linalg
+
+from srkit.fid import frechet
+from srkit.fid.frechet import (
+    Accumulator,
+    FewImagesWarning,
+    Space,
+    Statistics,
+    frechet_distance,
+    statistics,
+    trace_of_root,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::srkit.fid.frechet.FewImagesWarning")
+
+SPACE = Space("pytorch", 64, "5" * 64)
+
+# How `trace_of_root` goes: rows of the two sets, dimensions, and the accuracy to expect. Float64
+# leaves 1e-9; where a product of covariances is singular, zeros come out at 1e-16 and their roots
+# at 1e-8 each, save among singular values.
+ROUTES = {
+    "n <= d in both": (9, 11, 16, 1e-9),
+    "n <= d in the first": (9, 40, 16, 1e-6),
+    "n <= d in the second": (40, 9, 16, 1e-6),
+    "n > d in both": (40, 50, None, 1e-9),
+    "n > d in both, singular": (40, 50, 16, 1e-6),
+}
+each_route = pytest.mark.parametrize("route", ROUTES)
+
+
+def random_covariance(rng, d, rank=None):
+    root = rng.normal(size=(d, rank or d))
+    return root @ root.T
+
+
+def rows_of(rng, n, mean, covariance):
+    """n > d rows of which mean and covariance are exactly these."""
+    noise = rng.normal(size=(n, len(mean)))
+    white = np.linalg.qr(noise - noise.mean(0))[0] * np.sqrt(n - 1)
+    values, vectors = np.linalg.eigh(covariance)
+    return white @ (vectors * np.sqrt(values.clip(min=0))) @ vectors.T + mean
+
+
+def sets(rng, route, a, b):
+    """Features of two Gaussians (mean, covariance), in more dimensions where the route needs it:
+    turned into them, or beside dimensions that are always 0."""
+    n, m, d, _ = ROUTES[route]
+    x, y = rows_of(rng, n, *a), rows_of(rng, m, *b)
+    if d is None:
+        return x, y
+    turn = np.eye(d) if "singular" in route else np.linalg.qr(rng.normal(size=(d, d)))[0]
+    return x @ turn[: x.shape[1]], y @ turn[: x.shape[1]]
+
+
+def close(route, expected, *scale):
+    """To the route's accuracy, relative to the largest number that went into the difference."""
+    return pytest.approx(expected, rel=0, abs=ROUTES[route][3] * max(map(abs, (expected, *scale))))
+
+
+def distance(x, y):
+    return frechet_distance(Statistics.of(x), Statistics.of(y))
+
+
+# --- Closed forms, by each route -----------------------------------------------------------------
+
+
+@each_route
+def test_the_routes_are_what_they_are_called(rng, route):
+    x, y = sets(rng, route, *[(rng.normal(size=5), random_covariance(rng, 5))] * 2)
+    kept = [Statistics.of(z).features is not None for z in (x, y)]
+    where = route.split(",")[0].removeprefix("n <= d in ")
+    assert kept == [where in ("both", "the first"), where in ("both", "the second")]
+    if "singular" in route:
+        with pytest.raises(np.linalg.LinAlgError):
+            np.linalg.cholesky(np.cov(y.T))
+
+
+@pytest.mark.parametrize("route", list(ROUTES)[:3])
+def test_few_images_make_a_small_problem(rng, monkeypatch, route):
+    x, y = sets(rng, route, *[(rng.normal(size=5), random_covariance(rng, 5))] * 2)
+    solved = []
+    for solver in ("svdvals", "eigvalsh", "eigh"):
+        made = getattr(scipy.linalg, solver)
+        monkeypatch.setattr(scipy.linalg, solver, lambda m, f=made: solved.append(m.shape) or f(m))
+    distance(x, y)
+    assert solved == [(9, 11) if "both" in route else (9, 9)]  # not 16 x 16
+
+
+@each_route
+def test_distance_of_shifted_gaussians_is_the_shift_squared(rng, route):
+    covariance, mean, shift = random_covariance(rng, 6), rng.normal(size=6), rng.normal(size=6)
+    x, y = sets(rng, route, (mean, covariance), (mean + shift, covariance))
+    assert distance(x, y) == close(route, shift @ shift, np.trace(covariance))
+
+
+@each_route
+def test_distance_of_diagonal_gaussians_is_that_of_their_deviations(rng, route):
+    s, t = rng.uniform(0.1, 5, (2, 7))
+    x, y = sets(rng, route, (np.zeros(7), np.diag(s**2)), (np.zeros(7), np.diag(t**2)))
+    assert distance(x, y) == close(route, ((s - t) ** 2).sum(), s @ s, t @ t)
+
+
+@each_route
+def test_distance_of_commuting_covariances(rng, route):
+    turn = np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    s, t = rng.uniform(0.1, 5, (2, 5))
+    a, b = (turn * s**2 @ turn.T, turn * t**2 @ turn.T)
+    x, y = sets(rng, route, (np.zeros(5), a), (np.zeros(5), b))
+    assert distance(x, y) == close(route, ((s - t) ** 2).sum(), s @ s, t @ t)
+
+
+@each_route
+def test_distance_of_two_by_two_covariances(rng, route):
+    # tr sqrt(M) = sqrt(tr M + 2 sqrt(det M)) for the 2x2 product M, which is not symmetric here.
+    a, b, shift = random_covariance(rng, 2), random_covariance(rng, 2), rng.normal(size=2)
+    product = a @ b
+    assert np.abs(product - product.T).max() > 0.1
+    root = np.sqrt(np.trace(product) + 2 * np.sqrt(np.linalg.det(product)))
+    x, y = sets(rng, route, (np.zeros(2), a), (shift, b))
+    expected = shift @ shift + np.trace(a) + np.trace(b) - 2 * root
+    assert distance(x, y) == close(route, expected, np.trace(a), np.trace(b))
+
+
+@each_route
+def test_distance_of_rank_one_covariances(rng, route):
+    # For u u' and v v' the root of the product has the trace |u.v|.
+    u, v = rng.normal(size=(2, 8))
+    x, y = sets(rng, route, (np.zeros(8), np.outer(u, u)), (np.zeros(8), np.outer(v, v)))
+    expected = u @ u + v @ v - 2 * abs(u @ v)
+    # u u' of 8 dimensions is singular by every route: zeros at 1e-16, whose roots are 1e-8
+    assert distance(x, y) == pytest.approx(expected, abs=1e-6)
+
+
+@each_route
+def test_distance_to_a_scaled_set_is_in_closed_form(rng, route):
+    mean, covariance, c = rng.normal(size=6), random_covariance(rng, 6), 3.0
+    x, y = sets(rng, route, (mean, covariance), (c * mean, c**2 * covariance))
+    expected = (c - 1) ** 2 * (mean @ mean + np.trace(covariance))
+    assert distance(x, y) == close(route, expected, c**2 * np.trace(covariance))
+
+
+@each_route
+@pytest.mark.parametrize("c", [0.5, 7.0])
+def test_scaling_both_sets_scales_the_distance_by_its_square(rng, route, c):
+    gaussians = [(rng.normal(size=6), random_covariance(rng, 6)) for _ in range(2)]
+    x, y = sets(rng, route, *gaussians)
+    scale = c**2 * max(np.trace(covariance) for _, covariance in gaussians)
+    assert distance(c * x, c * y) == close(route, c**2 * distance(x, y), scale)
+
+
+@each_route
+def test_distance_is_invariant_to_rotation_and_to_an_offset(rng, route):
+    x, y = sets(rng, route, *[(rng.normal(size=6), random_covariance(rng, 6)) for _ in range(2)])
+    d = x.shape[1]
+    turn = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    before, scale = distance(x, y), np.trace(np.cov(x.T)) + np.trace(np.cov(y.T))
+    assert distance(x @ turn, y @ turn) == close(route, before, scale)
+    # float64 holds 1e4 to 2e-12, which is the rounding of zeros then, and 1e-6 that of their roots
+    assert distance(x + 1e4, y + 1e4) == pytest.approx(before, abs=1e-5 * scale)
+
+
+@each_route
+def test_distance_is_symmetric(rng, route):
+    x, y = sets(rng, route, *[(rng.normal(size=6), random_covariance(rng, 6)) for _ in range(2)])
+    scale = np.trace(np.cov(x.T)) + np.trace(np.cov(y.T))
+    assert distance(x, y) > 0.01 * scale
+    assert distance(x, y) == close(route, distance(y, x), scale)
+
+
+@pytest.mark.parametrize("n", [2, 3, 40, 41, 300])
+def test_distance_to_itself_is_exactly_zero(rng, n):
+    x = rng.normal(size=(n, 40)) + 5
+    a = Statistics.of(x)
+    assert frechet_distance(a, a) == 0
+    assert frechet_distance(a, Statistics.of(x.copy())) == 0
+    cut = (statistics([x[: n // 2], x[n // 2 :]], 1) for _ in range(2))
+    assert frechet_distance(*cut) == 0
+    of_no_n = (Statistics.gaussian(a.mean, a.covariance) for _ in range(2))
+    assert frechet_distance(*of_no_n) == 0
+
+
+@pytest.mark.parametrize("n", [3, 8, 50])
+def test_distance_is_never_negative(rng, n):
+    x = rng.normal(size=(n, 8))
+    for _ in range(20):
+        # a sum of numbers near 8 that cancel, and roots of zeros at 1e-16
+        assert 0 <= distance(x, x + rng.normal(size=x.shape) * 1e-12) < 1e-5
+
+
+def test_another_mean_or_covariance_is_not_itself(rng):
+    a = Statistics.gaussian(np.zeros(3), np.eye(3), 50)
+    moved = Statistics.gaussian(np.full(3, 1e-3), np.eye(3), 50)
+    wider = Statistics.gaussian(np.zeros(3), np.eye(3) * 1.01**2, 50)
+    assert frechet_distance(a, moved) == pytest.approx(3e-6, rel=1e-6)  # 6 less 1e-15
+    assert frechet_distance(a, wider) == pytest.approx(3e-4, rel=1e-6)
+
+
+# --- Against scipy's matrix root -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("d", [4, 30])
+def test_distance_is_scipy_s(rng, d):
+    x, y = rng.normal(size=(3 * d, d)), rng.gamma(2, size=(4 * d, d)) @ rng.normal(size=(d, d))
+    s_x, s_y = np.cov(x.T), np.cov(y.T)
+    step = x.mean(0) - y.mean(0)
+    expected = step @ step + np.trace(s_x + s_y - 2 * scipy.linalg.sqrtm(s_x @ s_y).real)
+    assert distance(x, y) == pytest.approx(expected, rel=1e-9)  # both in float64
+
+
+@pytest.mark.parametrize(("n", "m"), [(12, 90), (90, 12), (12, 20), (20, 12), (30, 31)])
+def test_trace_of_the_root_is_scipy_s_where_covariances_are_singular(rng, n, m):
+    # sqrtm fails on the singular product. With x = n - 1 centred rows on an orthonormal basis of
+    # what is not their mean, S_x S_y has the eigenvalues of x S_y x', which is not singular.
+    x, y = rng.normal(size=(n, 30)), rng.gamma(2, size=(m, 30)) @ rng.normal(size=(30, 30))
+    ours = trace_of_root(Statistics.of(x), Statistics.of(y))
+    few, many = (x, y) if n <= m else (y, x)
+    basis = scipy.linalg.null_space(np.ones((1, len(few))))
+    factor = basis.T @ few / np.sqrt(len(few) - 1)
+    expected = np.trace(scipy.linalg.sqrtm(factor @ np.cov(many.T) @ factor.T)).real
+    # singular values are as exact as scipy; of n eigenvalues one is 0, at 1e-16, its root 1e-8
+    assert ours == pytest.approx(expected, rel=1e-9 if max(n, m) <= 30 else 1e-7)
+
+
+def test_all_routes_agree_on_the_same_two_sets(rng):
+    d = 24
+    x, y = rng.normal(size=(20, d)), rng.normal(1, 2, size=(22, d)) @ rng.normal(size=(d, d))
+    kept = [Statistics.of(z) for z in (x, y)]
+    dense = [Statistics.gaussian(z.mean(0), np.cov(z.T), len(z)) for z in (x, y)]
+    first = trace_of_root(*kept)
+    for a in (kept[0], dense[0]):
+        for b in (kept[1], dense[1]):
+            # the covariances have 5 and 3 zeros, at 1e-16 of some 100, and their roots count
+            assert trace_of_root(a, b) == pytest.approx(first, rel=1e-6)
+            assert trace_of_root(b, a) == pytest.approx(first, rel=1e-6)
+
+
+@pytest.mark.parametrize("spoilt", ["dead in both", "dead in one", "doubled", "all alike"])
+@pytest.mark.parametrize("swap", [False, True])
+def test_features_that_say_nothing_new_change_nothing(rng, spoilt, swap):
+    x, y = rng.normal(size=(60, 5)), rng.normal(1, 2, size=(70, 5)) @ rng.normal(size=(5, 5))
+    if spoilt == "dead in both":
+        a, b = (np.insert(z, 2, 3.0, axis=1) for z in (x, y))
+        expected = distance(x, y)
+    elif spoilt == "dead in one":  # it adds its variance and the square of the shift
+        extra = rng.normal(size=60)
+        a, b = np.column_stack([x, extra]), np.column_stack([y, np.full(70, 3.0)])
+        expected = distance(x, y) + np.var(extra, ddof=1) + (extra.mean() - 3) ** 2
+    elif spoilt == "doubled":  # a turn makes it sqrt(2) times the column, and a dead one
+        a, b = (np.column_stack([z, z[:, 0]]) for z in (x, y))
+        expected = distance(*(z * np.sqrt([2, 1, 1, 1, 1]) for z in (x, y)))
+    else:
+        a, b = x, np.tile(y[0], (70, 1))
+        expected = ((x.mean(0) - y[0]) ** 2).sum() + np.trace(np.cov(x.T))
+    a, b = (b, a) if swap else (a, b)
+    # the root of one zero, at 1e-16 of the largest eigenvalues of some 10
+    assert distance(a, b) == pytest.approx(expected, rel=1e-6)
+
+
+def test_distance_between_samples_of_one_gaussian_has_its_known_bias(rng):
+    # For equal Gaussians E = (1/n + 1/m)(5/4 tr S + 1/2 sum_ij li lj / (li + lj)), here S = I.
+    d, n, m = 5, 400, 300
+    expected = (1 / n + 1 / m) * (5 / 4 * d + d * d / 4)
+    draws = [distance(rng.normal(size=(n, d)), rng.normal(size=(m, d))) for _ in range(100)]
+    # a standard error of some 3% over 100 draws, and terms of higher order in 1/n
+    assert np.mean(draws) == pytest.approx(expected, rel=0.15)
+
+
+# --- What is refused, and what is warned of ------------------------------------------------------
+
+
+def test_other_dimensions_do_not_compare(rng):
+    with pytest.raises(ValueError, match="4 and 5 dimensions"):
+        frechet_distance(*(Statistics.of(rng.normal(size=(9, d))) for d in (4, 5)))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (SPACE._replace(protocol="clean"), "differ in their protocol: pytorch and clean"),
+        (SPACE._replace(layer=192), "differ in their layer: 64 and 192"),
+        (SPACE._replace(weights="6" * 64), "differ in their weights: 5{64} and 6{64}"),
+    ],
+)
+def test_other_protocols_layers_and_weights_do_not_compare(rng, other, message):
+    x = rng.normal(size=(9, 4))
+    a, b = Statistics.of(x, SPACE), Statistics.of(x, other)
+    with pytest.raises(ValueError, match=message):
+        frechet_distance(a, b)
+    with pytest.raises(ValueError, match=message):
+        a.merged(b)
+
+
+def test_a_set_of_unknown_space_compares_with_any(rng):
+    x, y = rng.normal(size=(2, 9, 4))
+    expected = distance(x, y)
+    for spaces in ((SPACE, None), (None, SPACE), (SPACE, SPACE)):
+        a, b = (Statistics.of(z, space) for z, space in zip((x, y), spaces, strict=True))
+        assert frechet_distance(a, b) == expected
+        assert a.merged(b).space == SPACE
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 9), (9, 1), (1, 1)])
+def test_one_sample_has_no_distance(rng, n, m):
+    with pytest.raises(ValueError, match="two samples or more, there is 1"):
+        distance(rng.normal(size=(n, 3)), rng.normal(size=(m, 3)))
+
+
+def test_one_sample_has_no_covariance():
+    with pytest.raises(ValueError, match="two samples or more, there is 1"):
+        _ = statistics([np.zeros((1, 3))]).covariance
+
+
+@pytest.mark.parametrize(("n", "m", "few"), [(6, 100, 6), (100, 3, 3), (5, 4, 4)])
+def test_fewer_samples_than_dimensions_are_warned_of_with_both_numbers(rng, n, m, few):
+    a, b = Statistics.of(rng.normal(size=(n, 7))), Statistics.of(rng.normal(size=(m, 7)))
+    with pytest.warns(FewImagesWarning, match=rf"N = {few} is below the 7 dimensions") as caught:
+        frechet_distance(a, b)
+    assert [warning.filename for warning in caught] == [__file__]  # the caller's line
+
+
+@pytest.mark.parametrize(("n", "m"), [(7, 7), (7, 100), (100, 100), (None, None), (None, 7)])
+def test_enough_samples_and_unknown_ones_are_not_warned_of(rng, n, m):
+    a, b = (Statistics.gaussian(np.zeros(7), random_covariance(rng, 7), k) for k in (n, m))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert frechet_distance(a, b) > 0
+
+
+@pytest.mark.parametrize("features", [np.zeros(3), np.zeros((2, 3, 4)), np.float64(1)])
+def test_features_must_be_a_table(features):
+    with pytest.raises(ValueError, match=rf"\(N, d\), not {re.escape(str(np.shape(features)))}"):
+        Statistics.of(features)
+
+
+@pytest.mark.parametrize(
+    ("mean", "covariance"), [((3,), (3, 4)), ((3,), (4, 4)), ((3,), (3,)), ((1, 3), (3, 3))]
+)
+def test_a_mean_and_a_covariance_must_fit(mean, covariance):
+    shapes = re.escape(f"{mean} and {covariance}")
+    with pytest.raises(ValueError, match=shapes):
+        Statistics.gaussian(np.zeros(mean), np.zeros(covariance))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_refused_by_its_row(rng, bad):
+    x = rng.normal(size=(10, 3))
+    x[7, 1] = x[8, 0] = bad
+    with pytest.raises(ValueError, match="features hold NaN or infinity, first in row 7;"):
+        Statistics.of(x)
+    with pytest.raises(ValueError, match="features hold NaN or infinity, first in row 7;"):
+        statistics([x[:5], x[5:]])
+    mean, covariance = np.zeros(3), np.eye(3)
+    covariance[2, 0] = bad
+    with pytest.raises(ValueError, match="covariance hold NaN or infinity, first in row 2;"):
+        Statistics.gaussian(mean, covariance)
+    mean[1] = bad
+    with pytest.raises(ValueError, match="mean hold NaN or infinity, first in row 1;"):
+        Statistics.gaussian(mean, np.eye(3))
+
+
+def test_what_is_not_finite_in_a_long_stream_is_refused_by_its_row(rng):
+    x = rng.normal(size=(10, 3))
+    x[7, 1] = np.nan
+    with pytest.raises(ValueError, match="row 7;"):
+        statistics([x[:5], x[5:]], at_once=5)
+
+
+@pytest.mark.parametrize(
+    ("mean", "covariance", "n", "message"),
+    [
+        (np.zeros(2), [[1, 0.5], [0.4, 1]], 9, "symmetric; this one differs by 0.1"),
+        (np.zeros(2), [[1, 0], [0, -2]], 9, "dimension 1 has the variance -2"),
+        (np.zeros(2), np.eye(2) + 0j, 9, "covariance must be real"),
+        (np.zeros(2) + 1j, np.eye(2), 9, "mean must be real"),
+        (np.zeros(0), np.zeros((0, 0)), 9, r"not \(0,\) and \(0, 0\)"),
+        (np.zeros(2), np.eye(2), 0, "a whole number of 1 or more, not 0"),
+        (np.zeros(2), np.eye(2), 2.5, "a whole number of 1 or more, not 2.5"),
+        (np.zeros(2), np.eye(2), np.nan, "a whole number of 1 or more, not nan"),
+        (np.zeros(2), np.eye(2), np.inf, "a whole number of 1 or more, not inf"),
+    ],
+)
+def test_what_is_no_gaussian_is_refused(mean, covariance, n, message):
+    with pytest.raises(ValueError, match=message):
+        Statistics.gaussian(mean, np.array(covariance), n)
+
+
+def test_a_covariance_may_be_symmetric_up_to_rounding():
+    covariance = np.array([[4.0, 1 + 1e-9], [1, 0]])
+    assert Statistics.gaussian(np.zeros(2), covariance, 9.0).n == 9
+
+
+def test_complex_features_are_refused():
+    with pytest.raises(ValueError, match="features must be real"):
+        Statistics.of(np.zeros((3, 2)) + 1j)
+
+
+def test_statistics_are_one_object_each(rng):
+    # arrays have no one truth of equality: a set is itself only, and can be a key
+    x = rng.normal(size=(9, 3))
+    a, b = Statistics.of(x), Statistics.of(x)
+    assert a == a and a != b and len({a, b}) == 2
+
+
+@pytest.mark.parametrize("n", [3, 30])
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+def test_features_whose_squares_overflow_are_refused(rng, n):
+    # LAPACK would not come back from the infinities.
+    with pytest.raises(ValueError, match=r"inf"):
+        distance(rng.normal(size=(n, 4)) * 1e200, rng.normal(size=(n, 4)) * 1e200)
+
+
+# --- Streaming -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sizes", [[1] * 30, [29, 1], [1, 29], [7, 11, 12], [30], [0, 30]])
+@pytest.mark.parametrize("rows_at_once", [1, 8, 1024])
+@pytest.mark.parametrize("d", [5, 40])
+def test_a_stream_is_the_whole_however_it_is_cut(rng, sizes, rows_at_once, d):
+    x = rng.normal(size=(30, d)) + 1e4  # an offset that sums of squares would not survive
+    y = rng.normal(1, 2, size=(35, d)) + 1e4
+    batches = np.split(x, np.cumsum(sizes)[:-1])
+    stream = statistics((batch for batch in batches if len(batch)), rows_at_once)
+    assert stream.n == 30
+    assert np.allclose(stream.mean, x.mean(0), rtol=1e-14)
+    # float64 keeps 1e4 to 2e-12, and deviations are of order one
+    assert np.allclose(stream.covariance, np.cov(x.T), rtol=1e-9, atol=1e-10)
+    assert stream.variance == pytest.approx(np.trace(np.cov(x.T)), rel=1e-9)
+    # what is left of 1e4 is as exact; roots of zeros at d = 40 cost half the digits
+    expected = distance(x, y)
+    assert frechet_distance(stream, Statistics.of(y)) == pytest.approx(expected, rel=1e-7)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_empty_parts_of_a_stream_add_nothing(rng, place):
+    x, empty = rng.normal(size=(16, 3)), np.zeros((0, 3))
+    parts = [x[:9], x[9:]]
+    parts.insert(place, empty)
+    found = statistics(parts)
+    assert found.n == 16
+    assert np.allclose(found.covariance, np.cov(x.T), rtol=1e-12)  # float64
+
+
+def test_a_stream_may_end_in_an_empty_part(rng):
+    # As `feature_stream` does where N is a multiple of `batch`, and `at_once` of it: N = 1024.
+    x = rng.normal(size=(16, 3))
+    found = statistics([x[:8], x[8:], np.zeros((0, 3))], at_once=8)
+    assert found.n == 16
+
+
+def test_an_accumulator_can_be_read_on_the_way(rng):
+    x = rng.normal(size=(30, 4))
+    accumulator = Accumulator(at_once=8, space=SPACE)
+    for end in (3, 10, 30):
+        start = accumulator.whole.n if accumulator.whole else 0
+        accumulator.add(x[start:end])
+        found = accumulator.statistics()
+        assert (found.n, found.space) == (end, SPACE)
+        assert np.allclose(found.covariance, np.cov(x[:end].T), rtol=1e-10, atol=1e-14)  # float64
+
+
+def test_few_rows_wait_in_memory(rng):
+    accumulator = Accumulator(at_once=10)
+    for batch in np.array_split(rng.normal(size=(100, 3)), 25):
+        accumulator.add(batch)
+        assert sum(map(len, accumulator.waiting)) < 10
+    assert accumulator.statistics().features is None  # nor are they kept where n > d
+
+
+def test_float32_features_are_summed_in_float64(rng):
+    x = (rng.normal(size=(50, 3)) + 1e3).astype(np.float32)
+    covariance = statistics([x[:20], x[20:]]).covariance
+    assert covariance.dtype == np.float64
+    assert np.allclose(covariance, np.cov(x.astype(np.float64).T), rtol=1e-9)  # float64
+
+
+def test_a_batch_that_is_filled_anew_was_taken_in_before(rng):
+    x, buffer = rng.normal(size=(30, 4)), np.empty((10, 4))
+    accumulator = Accumulator()
+    for part in np.split(x, 3):
+        buffer[:] = part
+        accumulator.add(buffer)
+    assert np.allclose(accumulator.statistics().mean, x.mean(0), rtol=1e-12)  # float64
+
+
+def test_statistics_keep_no_array_of_the_caller_s(rng):
+    x, mean, covariance = rng.normal(size=(4, 6)), np.zeros(3), np.eye(3)
+    kept, dense = Statistics.of(x), Statistics.gaussian(mean, covariance, 9)
+    before = x.copy()
+    x[:], mean[:], covariance[:] = 0, 1, 2
+    assert np.array_equal(kept.features, before)
+    assert np.array_equal(dense.mean, np.zeros(3)) and np.array_equal(dense.full, np.eye(3))
+
+
+@pytest.mark.parametrize("batches", [[], [np.zeros((0, 3))]])
+def test_an_empty_stream_is_refused(batches):
+    with pytest.raises(ValueError, match="no features"):
+        statistics(batches)
+
+
+# --- Merging -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "m"), [(4, 5), (8, 9), (9, 30), (30, 9), (30, 40), (1, 1), (1, 30)])
+def test_merged_parts_are_the_whole_in_either_order(rng, n, m):
+    # d = 10: the first pair keeps its features together, the next only apart, the others partly.
+    x, y = rng.normal(size=(n, 10)) + 1e4, rng.normal(1, 2, size=(m, 10)) + 1e4
+    a, b, whole = Statistics.of(x, SPACE), Statistics.of(y, SPACE), np.concatenate([x, y])
+    for merged in (a.merged(b), b.merged(a)):
+        assert (merged.n, merged.space) == (n + m, SPACE)
+        assert (merged.features is not None) == (n + m <= 10)
+        assert np.allclose(merged.mean, whole.mean(0), rtol=1e-14)
+        # float64 keeps 1e4 to 2e-12
+        assert np.allclose(merged.covariance, np.cov(whole.T), rtol=1e-9, atol=1e-10)
+
+
+def test_the_order_of_many_parts_does_not_matter(rng):
+    x = rng.normal(size=(60, 8)) * np.linspace(1, 3, 60)[:, None]
+    parts = [Statistics.of(part) for part in np.split(x, [3, 8, 30, 33])]
+    left = parts[0].merged(parts[1]).merged(parts[2]).merged(parts[3]).merged(parts[4])
+    right = parts[4].merged(parts[2].merged(parts[0])).merged(parts[3].merged(parts[1]))
+    for merged in (left, right):
+        assert merged.n == 60
+        assert np.allclose(merged.covariance, np.cov(x.T), rtol=1e-12, atol=1e-14)  # float64
+
+
+def test_merging_leaves_the_parts_as_they_were(rng):
+    x, y = rng.normal(size=(9, 4)), rng.normal(size=(3, 4))
+    a, b = Statistics.of(x), Statistics.of(y)
+    a.merged(b)
+    assert (a.n, b.n) == (9, 3)
+    assert np.array_equal(a.mean, x.mean(0)) and np.array_equal(b.features, y)
+    assert np.allclose(a.covariance, np.cov(x.T), rtol=1e-12)  # float64
+
+
+def test_statistics_of_unknown_n_cannot_be_merged(rng):
+    known, unknown = Statistics.of(rng.normal(size=(9, 2))), Statistics.gaussian([0, 0], np.eye(2))
+    for a, b in ((known, unknown), (unknown, known), (unknown, unknown)):
+        with pytest.raises(ValueError, match="unknown N cannot be merged"):
+            a.merged(b)
+
+
+def test_parts_of_other_dimensions_cannot_be_merged(rng):
+    a, b = (Statistics.of(rng.normal(size=(9, d))) for d in (4, 5))
+    with pytest.raises(ValueError, match="4 and 5 dimensions"):
+        a.merged(b)
+
+
+@pytest.mark.parametrize("cut", [4, 15, 26])
+def test_parts_of_two_files_are_merged_to_the_whole(rng, tmp_path, cut):
+    x = rng.normal(size=(30, 6)) + 1e3
+    files = [tmp_path / "first.npz", tmp_path / "second.npz"]
+    for file, part in zip(files, (x[:cut], x[cut:]), strict=True):
+        Statistics.of(part, SPACE).save(file)
+    merged = Statistics.load(files[0]).merged(Statistics.load(files[1]))
+    assert (merged.n, merged.space) == (30, SPACE)
+    assert np.allclose(merged.mean, x.mean(0), rtol=1e-14)
+    # float64 keeps 1e3 to 2e-13
+    assert np.allclose(merged.covariance, np.cov(x.T), rtol=1e-10, atol=1e-11)
+
+
+# --- Files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [5, 10, 11, 64])
+def test_a_file_holds_what_pytorch_fid_reads(rng, tmp_path, n):
+    x = rng.normal(size=(n, 10)) + 100
+    path = Statistics.of(x, SPACE).save(tmp_path / "new" / "set.npz")
+    assert [file.name for file in path.parent.iterdir()] == ["set.npz"]  # nothing left aside
+    with np.load(path, allow_pickle=False) as file:
+        # float64 keeps 100 to 2e-14
+        assert np.allclose(file["mu"], np.mean(x, 0), rtol=1e-14)
+        assert np.allclose(file["sigma"], np.cov(x, rowvar=False), rtol=1e-10, atol=1e-12)
+        assert file["n"] == n
+        assert Space(*(file[name].item() for name in Space._fields)) == SPACE
+        assert ("features" in file) == (n <= 10)
+
+
+@pytest.mark.parametrize("n", [5, 10, 11, 64])
+@pytest.mark.parametrize("space", [None, SPACE])
+def test_a_file_gives_the_same_distance_to_the_last_bit(rng, tmp_path, n, space):
+    a, b = Statistics.of(rng.normal(size=(n, 10)), space), Statistics.of(rng.normal(size=(40, 10)))
+    loaded = Statistics.load(a.save(tmp_path / "set.npz"))
+    assert (loaded.n, loaded.space) == (n, space)
+    assert (loaded.features is None) == (a.features is None)
+    assert np.array_equal(loaded.covariance, a.covariance)
+    assert frechet_distance(loaded, b) == frechet_distance(a, b)
+    assert frechet_distance(b, loaded) == frechet_distance(b, a)
+
+
+@pytest.mark.parametrize("n", [5, 10])
+def test_a_set_of_kept_features_is_at_zero_from_its_file(rng, tmp_path, n):
+    a = Statistics.of(rng.normal(size=(n, 10)))
+    assert frechet_distance(a, Statistics.load(a.save(tmp_path / "set.npz"))) == 0
+
+
+def test_a_set_is_at_zero_from_its_file(rng, tmp_path):
+    sets = [Statistics.of(rng.normal(size=(n, 6))) for n in range(9, 40)]
+    loaded = [Statistics.load(a.save(tmp_path / "set.npz")) for a in sets]
+    assert [frechet_distance(a, b) for a, b in zip(sets, loaded, strict=True)] == [0] * len(sets)
+
+
+def test_a_set_of_unknown_n_comes_back_from_its_file(rng, tmp_path):
+    a = Statistics.gaussian(rng.normal(size=3), random_covariance(rng, 3))
+    loaded = Statistics.load(a.save(tmp_path / "set.npz"))
+    assert loaded.n is None and loaded.space is None
+    assert frechet_distance(a, loaded) == 0
+
+
+def test_a_set_of_unknown_n_and_known_space_comes_back_from_its_file(rng, tmp_path):
+    a = Statistics.gaussian(rng.normal(size=3), random_covariance(rng, 3), space=SPACE)
+    loaded = Statistics.load(a.save(tmp_path / "set.npz"))
+    assert (loaded.n, loaded.space) == (None, SPACE)
+
+
+def test_a_part_of_one_row_can_be_saved_and_merged(rng, tmp_path):
+    x = rng.normal(size=(5, 3))
+    part = Statistics.load(Statistics.of(x[4:]).save(tmp_path / "part.npz"))
+    merged = Statistics.of(x[:4]).merged(part)
+    assert np.allclose(merged.covariance, np.cov(x.T), rtol=1e-12)  # float64
+
+
+def test_saving_goes_aside_first_and_leaves_the_old_file_whole(rng, tmp_path, monkeypatch):
+    x = rng.normal(size=(2, 9, 3))
+    path = Statistics.of(x[0]).save(tmp_path / "set.npz")
+
+    def fail(*_, **__):
+        raise OSError("full")
+
+    monkeypatch.setattr(frechet.np, "savez", fail)
+    with pytest.raises(OSError, match="full"):
+        Statistics.of(x[1]).save(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["set.npz"]
+    assert np.array_equal(Statistics.load(path).mean, x[0].mean(0))
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_file_of_pytorch_fid_s_is_read(rng, tmp_path, save):
+    x, y = rng.normal(size=(60, 5)), rng.normal(1, 2, size=(50, 5))
+    save(tmp_path / "set.npz", mu=x.mean(0), sigma=np.cov(x, rowvar=False))
+    loaded = Statistics.load(tmp_path / "set.npz")
+    assert loaded.n is None and loaded.space is None
+    assert np.array_equal(loaded.covariance, np.cov(x, rowvar=False))
+    # np.cov's rounding in float64
+    expected = distance(x, y)
+    assert frechet_distance(loaded, Statistics.of(y, SPACE)) == pytest.approx(expected, rel=1e-9)
+    with pytest.raises(ValueError, match="unknown N"):
+        loaded.merged(Statistics.of(y))
+
+
+def test_an_absent_file_is_named(tmp_path):
+    for path in (tmp_path / "absent.npz", tmp_path):
+        with pytest.raises(FileNotFoundError, match=re.escape(str(path))):
+            Statistics.load(path)
+
+
+def truncated(content, part):
+    return content[: int(len(content) * part)]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: b"mu: 1\nsigma: 2\n",
+        lambda content: truncated(content, 0.1),
+        lambda content: truncated(content, 0.5),
+        lambda content: truncated(content, 0.99),
+        lambda content: content[:400] + bytes([content[400] ^ 255]) + content[401:],
+    ],
+    ids=["empty", "text", "a tenth", "half", "nearly whole", "a byte of mu"],
+)
+def test_a_damaged_file_is_named(rng, tmp_path, damage):
+    path = Statistics.of(rng.normal(size=(99, 50))).save(tmp_path / "set.npz")
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=re.escape(f"{path} holds no usable statistics")):
+        Statistics.load(path)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"mu": np.zeros(3)},
+        {"sigma": np.eye(3)},
+        {"other": np.zeros(3)},
+        {"mu": np.zeros(3), "sigma": np.eye(4)},
+        {"mu": np.zeros(3), "sigma": np.full((3, 3), np.nan)},
+        {"mu": np.array(["a", "b"]), "sigma": np.eye(2)},
+        {"mu": np.array([{}], dtype=object), "sigma": np.eye(1)},  # a pickle is not opened
+        {"mu": np.zeros(3), "sigma": np.eye(3), "protocol": np.array("tf"), "n": np.array(9)},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "features": np.zeros(2)},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "n": np.array(2.5)},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "n": np.array(0)},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "n": np.array([3, 4])},
+        {"mu": np.zeros(2), "sigma": np.eye(2), "n": np.array("many")},
+        {"mu": np.zeros(2), "sigma": -np.eye(2)},
+        {"mu": np.zeros(2), "sigma": np.array([[1.0, 2], [0, 1]])},
+        {"mu": np.zeros(2), "sigma": np.eye(2) * 1j},
+        {"features": np.eye(3)},
+        {"mu": np.ones(3), "features": np.eye(3)},
+        {"mu": np.ones(2) / 3, "features": np.eye(3)},
+        {"mu": np.ones(3) / 3, "features": np.eye(3), "n": np.array(4)},
+        {"mu": np.ones(3) / 3, "features": np.eye(3) + 1j},
+    ],
+)
+def test_a_file_of_something_else_is_named(tmp_path, held):
+    np.savez(tmp_path / "set.npz", **held)
+    with pytest.raises(ValueError, match=r"set\.npz holds no usable .* expected .* mu and sigma"):
+        Statistics.load(tmp_path / "set.npz")
+
+
+def test_a_single_array_is_no_statistics_file(tmp_path):
+    np.save(tmp_path / "set.npy", np.zeros((9, 3)))
+    with pytest.raises(ValueError, match=r"set\.npy holds no usable statistics"):
+        Statistics.load(tmp_path / "set.npy")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])  # pytorch-fid compresses
+def test_a_file_with_any_one_byte_damaged_is_whole_or_refused(rng, tmp_path, save):
+    path, mean, covariance = tmp_path / "set.npz", rng.normal(size=3), random_covariance(rng, 3)
+    save(path, mu=mean, sigma=covariance)
+    content = path.read_bytes()
+    refused = 0
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :])
+        try:
+            loaded = Statistics.load(path)
+        except ValueError as error:
+            assert "holds no usable statistics" in str(error)
+            refused += 1
+        else:  # the archive's dates, say
+            assert np.array_equal(loaded.mean, mean)
+            assert np.array_equal(loaded.covariance, covariance)
+    assert refused > len(content) / 2

@@ -1,0 +1,189 @@
+"""Figures are drawn from what they are given, and come out the same byte for byte."""
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from srkit import models
+from srkit.models import SRGANDiscriminator, probes
+from srkit.notebook import diagrams, figures, widgets
+from srkit.upscale import upscale
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def noise(size: int = 96, seed: int = 0) -> Image.Image:
+    values = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+def test_a_figure_is_the_same_bytes_each_time(tmp_path):
+    for name in ("a.png", "b.png"):
+        rows = [{"bicubic": noise(seed=1), "hr": noise(seed=2)}]
+        figures.save(figures.comparison(rows, 2, zoom=32), tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png"]  # nothing left aside
+
+
+def test_comparison_shows_each_methods_psnr_under_its_crop():
+    hr = noise().resize((96, 96))
+    lr = hr.resize((48, 48), Image.Resampling.BICUBIC)
+    figure = figures.comparison([{"bicubic": upscale(lr, "bicubic", 2), "hr": hr}], 2, zoom=32)
+    from srkit.metrics import psnr
+
+    below = [axes.get_xlabel() for axes in figure.axes]
+    assert f"{psnr(upscale(lr, 'bicubic', 2), hr, 'y', 2):.2f} dB" in below
+
+
+def test_detail_box_finds_the_only_detailed_square():
+    flat = np.full((128, 160, 3), 120, dtype=np.uint8)
+    flat[40:72, 80:112] = np.random.default_rng(0).integers(0, 256, (32, 32, 3))
+    top, left = figures.detail_box(flat, 32)
+    assert abs(top - 40) <= 1 and abs(left - 80) <= 1  # its own edge is detail too
+
+
+def test_diagram_reads_srgan_as_published():
+    labels = [(u.kind, u.label, u.repeats) for u in diagrams.units(models.SRGANGenerator())]
+    assert labels == [
+        ("convolution", "k9n64s1", 1), ("residual block", "k3n64s1", 16),
+        ("convolution", "k3n64s1", 1), ("convolution", "k3n256s1", 1),
+        ("pixel shuffle", "x2", 1), ("convolution", "k9n3s1", 1),
+    ]  # fmt: skip
+    discriminator = [u.label for u in diagrams.units(SRGANDiscriminator(), 96)]
+    published = [
+        "k3n64s1",
+        "k3n64s2",
+        "k3n128s1",
+        "k3n128s2",
+        "k3n256s1",
+        "k3n256s2",
+        "k3n512s1",
+        "k3n512s2",
+    ]
+    assert discriminator[:8] == published and discriminator[-2:] == ["1024", "1"]
+
+
+def test_diagram_shows_the_u_in_sr_ugan():
+    units = diagrams.units(models.SRUGANGenerator())
+    sizes = [u.size for u in units]
+    assert min(sizes) == 1 / 8 and sizes[0] == 1 and sizes[-1] == 2
+    dense = [(u.repeats, u.channels) for u in units if u.kind == "dense block"]
+    assert dense == [(8, 96), (8, 64)]  # the caption of Figure 2: B = 8, 16 in all
+    ends = [(units[a].size, units[b].size) for a, b in diagrams.skips(units)]
+    assert ends == [(1 / 4, 1 / 4), (1 / 2, 1 / 2), (1, 1)]
+
+
+def test_diagram_leaves_the_network_as_it_was():
+    network = models.SRGANGenerator(blocks=1, width=8).train()
+    hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.modules())
+    diagrams.units(network)
+    after = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.modules())
+    assert network.training and hooks == after == 0
+
+
+def test_training_curves_draw_what_the_log_says():
+    rows = [{"step": s, "mse": 1 / s, "d_real": 0.6, "d_fake": 0.4, "psnr": 20 + s} for s in (1, 2)]
+    figure = figures.training_curves({"sr-ugan": rows}, baseline=22.0)
+    quality = figure.axes[2].lines
+    assert list(quality[0].get_ydata()) == [21, 22] and 22.0 in quality[1].get_ydata()
+
+
+def test_samples_over_time_are_ordered_by_update(tmp_path):
+    for step in (20, 1, 300):
+        noise(16).save(tmp_path / f"step_{step:07d}.png")
+    figure = figures.samples_over_time(tmp_path)
+    assert [a.get_title() for a in figure.axes] == ["update 1", "update 20", "update 300"]
+    with pytest.raises(ValueError, match="train first"):
+        figures.samples_over_time(tmp_path / "none")
+
+
+def test_table_figure_holds_every_cell():
+    figure = figures.table(["Method", "PSNR"], [["Bicubic", "30.00"]], ["a note"])
+    drawn = figure.axes[0].tables[0].get_celld()
+    assert {cell.get_text().get_text() for cell in drawn.values()} == {
+        "Method", "PSNR", "Bicubic", "30.00",
+    }  # fmt: skip
+
+
+def test_widgets_redraw_without_a_browser():
+    photo = noise(96)
+    box = widgets.explore_methods(photo, ["nearest", "bicubic"], lambda lr, m: upscale(lr, m, 2))
+    assert [child.description for child in box.children[:1]] == ["method"]
+    box.children[0].value = "bicubic"  # raises where redrawing fails
+    widgets.explore_gaussians().children[0].value = 2.0
+
+
+def test_attention_weights_are_those_that_the_layers_apply():
+    torch.manual_seed(0)
+    network = models.SRUGANGenerator(blocks=1, width=8, wide=8, unet=(8, 8))
+    lr = torch.rand(3, 12, 10)
+    found = diagrams.attention_weights(network, lr)
+    layers = {n: m for n, m in network.named_modules() if isinstance(m, models.Attention)}
+    assert list(found) == list(layers) and len(found) == 4
+    assert not any(m._forward_hooks for m in network.modules())
+    entered = {}
+    first = layers["unet.down.0.2"]
+    first.register_forward_hook(lambda m, given, out: entered.update(x=given[0], out=out))
+    with torch.no_grad():
+        network(lr[None])
+    channel, spatial = found["unet.down.0.2"]
+    torch.testing.assert_close(entered["x"] * channel[:, None, None] * spatial, entered["out"])
+    figure = diagrams.attention_maps(lr, found)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:3] == ["LR", "unet, down 1", "unet, down 2"]
+
+
+def test_effective_radius_counts_the_share_around_the_middle():
+    field = torch.zeros(16, 16)
+    field[8, 8], field[8, 11], field[2, 8] = 0.8, 0.15, 0.05  # 0, 3 and 6 pixels away
+    radii = [probes.effective_radius(field, 2, share) for share in (0.5, 0.9, 0.99)]
+    assert radii == [0, 6, 12]
+
+
+def test_number_grids_write_each_number_in_its_cell():
+    figure = figures.number_grids({"a": np.arange(4).reshape(2, 2)})
+    written = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    assert written == {(0, 0): "0", (1, 0): "1", (0, 1): "2", (1, 1): "3"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"), [(None, "not answered"), (80, "right: 80"), (81, "81 is not it")]
+)
+def test_exercises_judge_answers(answer, said, capsys):
+    widgets.check_answer(answer, 80)
+    assert said in capsys.readouterr().out
+
+
+def test_attention_widget_redraws():
+    network = models.SRUGANGenerator(blocks=1, width=8, wide=8, unet=(8, 8))
+    box = widgets.explore_attention(network, {"a": torch.rand(3, 8, 8), "b": torch.rand(3, 8, 8)})
+    box.children[0].value = "b"
+    assert box.children[1].options[-1] == ("upsample 1", "upsample.0.attention")
+
+
+def test_runs_are_compared_at_the_updates_that_both_kept(tmp_path):
+    for run, steps in (("one", (1, 20, 40)), ("two", (1, 40, 80))):
+        (tmp_path / run / "samples").mkdir(parents=True)
+        noise(16).save(tmp_path / run / "held_out.png")
+        for step in steps:
+            noise(16).save(tmp_path / run / "samples" / f"step_{step:07d}.png")
+    figure = figures.samples_side_by_side({n: tmp_path / n / "samples" for n in ("one", "two")})
+    assert [a.get_title() for a in figure.axes] == ["update 1", "update 40", "HR"] * 2
+    assert [a.get_ylabel() for a in figure.axes if a.get_ylabel()] == ["one", "two"]
+
+
+def test_context_curves_are_gains_over_the_least_context():
+    curves = {"srgan": {1: 30.0, 4: 31.5}, "sr-ugan": {1: 32.0, 4: 32.25}}
+    (axes,) = diagrams.context_curves(curves).axes
+    gains = {line.get_label(): list(line.get_ydata()) for line in axes.lines}
+    assert gains["SRGAN"] == [0, 1.5] and gains["SR-UGAN"] == [0, 0.25]

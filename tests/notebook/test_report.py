@@ -1,0 +1,193 @@
+"""The notebooks: as committed, and executed by papermill in the smoke preset."""
+
+import asyncio
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+from queue import Empty
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+
+from srkit import paths
+from srkit.cli import main
+from srkit.notebook import report
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+NAMES = [
+    "01_interpolation_baselines", "02_srgan", "03_sr_ugan", "04_training", "05_evaluation",
+    "06_4x_test",
+]  # fmt: skip
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def test_the_six_notebooks_are_there_in_order():
+    assert [file.stem for file in NOTEBOOKS] == NAMES
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
+def test_committed_notebooks_are_stripped_and_take_parameters(file):
+    notebook = nbformat.read(file, as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert notebook.metadata.kernelspec.name == "python3"
+    tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    assert report.parameters_of(file).keys() >= {"preset", "data", "seed", "device"}
+    for line in tagged[0].source.splitlines():
+        name, _, rest = line.partition(":")
+        assert name.isidentifier() and " = " in rest and "  # " in rest, line
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
+def test_notebooks_are_prose_first(file):
+    notebook = nbformat.read(file, as_version=4)
+    words = sum(len(c.source.split()) for c in notebook.cells if c.cell_type == "markdown")
+    lines = sum(
+        bool(line.strip()) for c in notebook.cells if c.cell_type == "code"
+        for line in c.source.splitlines()
+    )  # fmt: skip
+    assert words / lines > 4
+
+
+@pytest.mark.notebook
+@pytest.mark.slow
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
+def test_notebook_runs_in_smoke(file, capsys):
+    (executed,) = report.report("smoke", only=[file.stem])
+    notebook = nbformat.read(executed, as_version=4)
+    outputs = [out for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs]
+    assert not any(out.output_type == "error" for out in outputs)
+    pictures = [
+        base64.b64decode(out.data["image/png"]) for out in outputs
+        if "image/png" in out.get("data", {})
+    ]  # fmt: skip
+    assert pictures and all(picture.startswith(PNG) for picture in pictures)
+    text = "".join(out.get("text", "") for out in outputs)
+    assert f"python {sys.executable}" in text, "it did not run with this interpreter"
+    assert executed.with_suffix(".html").stat().st_size > 10_000
+    assert executed.parent == paths.runs("smoke")
+
+
+def write_notebook(folder: Path, *cells: str) -> None:
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["kernelspec"] = {
+        "name": "python3", "language": "python", "display_name": "Python 3",
+    }  # fmt: skip
+    first = nbformat.v4.new_code_cell('preset: str = "demo"  # a\ndata: str = "embedded"  # b')
+    first.metadata["tags"] = ["parameters"]
+    notebook.cells = [first, *[nbformat.v4.new_code_cell(cell) for cell in cells]]
+    (folder / "notebooks").mkdir(exist_ok=True)
+    nbformat.write(notebook, folder / "notebooks" / "01_small.ipynb")
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    monkeypatch.setenv("SRKIT_ROOT", str(tmp_path))
+    (tmp_path / "notebooks").mkdir()
+    return tmp_path
+
+
+@pytest.mark.notebook
+def test_a_failing_notebook_is_named_and_what_ran_is_kept(clone, capsys):
+    write_notebook(clone, "print('made before')", "raise KeyError('broken on purpose')", "1 + 1")
+    assert main(["report", "--preset", "smoke"]) == 1
+    error = capsys.readouterr().err
+    assert "01_small.ipynb" in error and "In [4]" in error
+    assert "KeyError" in error and "broken on purpose" in error and "Traceback" not in error
+    kept = (clone / "runs" / "smoke" / "01_small.ipynb").read_text()
+    assert "made before" in kept
+    assert (clone / "runs" / "smoke" / "01_small.html").is_file()
+
+
+@pytest.mark.notebook
+def test_a_stale_python3_kernel_elsewhere_is_not_used(clone, monkeypatch, tmp_path):
+    stale = tmp_path / "jupyter" / "kernels" / "python3"
+    stale.mkdir(parents=True)
+    spec = {"argv": ["no-such-python"], "display_name": "stale", "language": "python"}
+    (stale / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    write_notebook(clone, "import sys; print(sys.executable)")
+    (executed,) = report.report("smoke")
+    assert sys.executable in executed.read_text()
+
+
+def test_unknown_parameter_notebook_and_preset_are_refused_before_anything_runs(capsys):
+    for arguments, accepted in (
+        (["report", "-p", "presett", "x"], "preset"),
+        (["report", "--only", "99"], "01_interpolation_baselines"),
+        (["report", "--preset", "huge"], "smoke"),
+    ):
+        assert main(arguments) == 2
+        error = capsys.readouterr().err
+        assert accepted in error and error.count("\n") == 1
+
+
+def test_report_refuses_a_missing_folder_before_anything_runs(capsys, tmp_path):
+    assert main(["report", "--preset", "smoke", "--data", str(tmp_path / "absent")]) == 2
+    error = capsys.readouterr().err
+    assert "absent" in error and error.count("\n") == 1
+
+
+def test_committed_notebooks_do_not_change_when_stripped():
+    result = subprocess.run(
+        [sys.executable, "-m", "nbstripout", "--verify", *map(str, NOTEBOOKS)],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stdout
+
+
+class Channel:
+    """A channel whose message has arrived unannounced: only a new look finds it."""
+
+    def __init__(self, looks: int):
+        self.looks, self.asked = looks, []
+
+    async def get_msg(self, timeout=None):
+        self.asked.append(timeout)
+        await asyncio.sleep(timeout)
+        if len(self.asked) < self.looks:
+            raise Empty
+        return {"content": "reply"}
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """The get_msg of `PatientClient` over a `Channel`."""
+
+    def make(looks):
+        channel = Channel(looks)
+        client = SimpleNamespace(shell_channel=channel)
+        base = report.PapermillNotebookClient
+        monkeypatch.setattr(base, "start_new_kernel_client", lambda self, **_: client)
+        monkeypatch.setattr(report.PatientClient, "LOOK_EVERY", 0.02)
+        nb_man = SimpleNamespace(nb=nbformat.v4.new_notebook())
+        return channel, report.PatientClient(nb_man).start_new_kernel_client().shell_channel.get_msg
+
+    return make
+
+
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_a_reply_that_was_not_announced_is_found_by_looking_again(patient, timeout):
+    channel, get_msg = patient(3)
+    assert asyncio.run(get_msg(timeout))["content"] == "reply"
+    assert len(channel.asked) == 3 and max(channel.asked) <= 0.02
+
+
+def test_looking_again_ends_with_the_timeout(patient):
+    _, get_msg = patient(10**6)
+    with pytest.raises(Empty):
+        asyncio.run(get_msg(0.1))
+
+
+@pytest.mark.notebook
+def test_a_cell_that_never_ends_is_a_notebook_error(clone, monkeypatch, capsys):
+    monkeypatch.setitem(report.CELL_TIMEOUT, "smoke", 3)
+    write_notebook(clone, "import time; time.sleep(600)")
+    assert main(["report", "--preset", "smoke"]) == 1
+    assert "CellTimeoutError" in capsys.readouterr().err
