@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srkit.models.vgg19 import VGG19
-from srkit.weights import load_vgg19
 
 
 def check_same_shape(sr: Tensor, hr: Tensor) -> None:
@@ -40,19 +39,15 @@ def mse_loss(sr: Tensor, hr: Tensor) -> Tensor:
 class ContentLoss(nn.Module):
     """Mean squared error between VGG19 feature maps, Eq. (2).
 
-    `weights` is what `srkit.weights.load_vgg19` takes: "torchvision", a local file, "untrained"
-    or "auto". `layer` is any of VGG19's, named as in the VGG paper: "relu5_4" is the `VGG54` of
-    SRGAN. Features are divided by `feature_scale` first. `name` says which network it is.
+    `vgg` is what `srkit.weights.load_vgg19` returns. Features are divided by `feature_scale` first,
+    by default the one that goes with the weights. `name` says which network and layer it is.
 
     Shape: sr, hr (B, 3, H, W) in [-1, 1] -> ().
-    Raises ValueError where the shapes differ, or where the weights do not reach the layer.
+    Raises ValueError where the shapes differ.
     """
 
-    def __init__(
-        self, weights: str = "auto", layer: str | None = None, feature_scale: float | None = None
-    ):
+    def __init__(self, vgg: VGG19, feature_scale: float | None = None):
         super().__init__()
-        vgg: VGG19 = load_vgg19(weights, layer)
         self.network = vgg.network.eval().requires_grad_(False)
         self.name = vgg.name
         self.layer = vgg.layer
@@ -124,25 +119,15 @@ class Weights:
     classes: float = 0.0
 
 
-def weighted_sum(terms: Mapping[str, Tensor], weights: Weights) -> Tensor:
-    """The sum of named loss terms, each times its weight. Raises AttributeError on other names."""
-    parts = [getattr(weights, name) * value for name, value in terms.items()]
-    return torch.stack(parts).sum()
+def generator_loss(terms: Mapping[str, Tensor], weights: Weights) -> Tensor:
+    """What the generator minimises: named terms, each times its weight, added up.
 
+    SRGAN's perceptual loss, Eq. (4), has the terms content + 1e-3 adversarial; SR-UGAN's, Eq. (5),
+    has MSE + content + 1e-3 adversarial; SRResNet's has MSE alone.
 
-def srgan_generator_loss(
-    content: Tensor, adversarial: Tensor, weights: Weights | None = None
-) -> Tensor:
-    """SRGAN's perceptual loss, Eq. (4): content + 1e-3 adversarial."""
-    return weighted_sum({"content": content, "adversarial": adversarial}, weights or Weights())
-
-
-def srugan_generator_loss(
-    mse: Tensor, content: Tensor, adversarial: Tensor, weights: Weights | None = None
-) -> Tensor:
-    """SR-UGAN's perceptual loss, Eq. (5): MSE + content + 1e-3 adversarial."""
-    terms = {"mse": mse, "content": content, "adversarial": adversarial}
-    return weighted_sum(terms, weights or Weights())
+    Shape: each term () -> ().  Raises AttributeError for a term without a weight.
+    """
+    return torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
 
 
 def discriminator_loss(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchvision.models import vgg
 
 from srkit import paths
-from srkit.files import sha256
+from srkit.files import replacing, sha256, write_text
 from srkit.models.build import GENERATORS, build_generator
 from srkit.models.leftthomas import LeftthomasGenerator
 from srkit.models.vgg19 import VGG19, VGG19_LAYERS, _cut
@@ -197,9 +197,7 @@ def ship(source: str | Path, name: str, facts: dict[str, Any]) -> Path:
         raise WeightsError(f"{source} is larger than {MOST_BYTES:,} bytes, too large to be shipped")
     save_generator(path, generator, found["settings"], found["training"] | facts)
     sums = read_sums() | {path.name: sha256(path)}
-    aside = sums_file().with_suffix(".part")
-    aside.write_text("".join(f"{sums[file]}  {file}\n" for file in sorted(sums)), encoding="utf-8")
-    os.replace(aside, sums_file())
+    write_text(sums_file(), "".join(f"{sums[file]}  {file}\n" for file in sorted(sums)))
     return path
 
 
@@ -210,17 +208,14 @@ def save_generator(
 
     `settings` are the model's name and constructor arguments; `metadata` says how it was trained.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     state = {
         key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for key, value in generator.state_dict().items()
     }
     text = {"settings": json.dumps(settings), "training": json.dumps(metadata)}
-    aside = path.with_name(path.name + ".part")
-    aside.write_bytes(_sorted_header(serialise(state, text)))
-    os.replace(aside, path)
-    return path
+    with replacing(path) as file:
+        file.write(_sorted_header(serialise(state, text)))
+    return Path(path)
 
 
 def _sorted_header(content: bytes) -> bytes:

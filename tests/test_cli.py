@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from srkit import losses
 from srkit.cli import main, parse_setting
 from srkit.losses import Weights
 from srkit.models import VGG19
@@ -31,7 +30,9 @@ def folder(make_folder):
 @pytest.fixture
 def tiny_vgg(monkeypatch):
     network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
-    monkeypatch.setattr(losses, "load_vgg19", lambda *_: VGG19(network, "relu1_1", "tiny"))
+    monkeypatch.setattr(
+        "srkit.training.state.load_vgg19", lambda *_: VGG19(network, "relu1_1", "tiny")
+    )
 
 
 def test_smoke_training_with_the_real_networks_ends_well(tmp_path, capsys):

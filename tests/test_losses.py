@@ -27,21 +27,20 @@ LOGITS = torch.tensor([-3.0, -0.5, 0.0, 1.25, 4.0])
 PROBABILITIES = 1 / (1 + np.exp(-LOGITS.double().numpy()))  # the report's sigma
 
 
-def tiny_vgg(*_):
+def tiny_vgg(*_) -> VGG19:
     """Two layers in place of VGG19, for tests that are not about its weights."""
     network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
     return VGG19(network, "relu1_1", "tiny", feature_scale=2.0)
 
 
 @pytest.fixture
-def content(monkeypatch) -> ContentLoss:
-    monkeypatch.setattr(losses, "load_vgg19", tiny_vgg)
-    return ContentLoss()
+def content() -> ContentLoss:
+    return ContentLoss(tiny_vgg())
 
 
 @pytest.fixture(scope="module")
 def untrained() -> ContentLoss:
-    return ContentLoss("untrained")
+    return ContentLoss(load_vgg19("untrained"))
 
 
 def pictures(seed=0, side=16):
@@ -116,28 +115,31 @@ def test_a_picture_of_equal_logits_counts_as_one_logit():
 
 
 def test_eq4_srgan_s_perceptual_loss():
-    loss = losses.srgan_generator_loss(torch.tensor(0.75), torch.tensor(2.0))
+    terms = {"content": torch.tensor(0.75), "adversarial": torch.tensor(2.0)}
+    loss = losses.generator_loss(terms, Weights())
     assert float(loss) == pytest.approx(0.75 + 1e-3 * 2.0, rel=1e-7)
 
 
 def test_eq5_sr_ugan_s_perceptual_loss():
-    terms = torch.tensor(0.5), torch.tensor(0.75), torch.tensor(2.0)
-    assert float(losses.srugan_generator_loss(*terms)) == pytest.approx(0.5 + 0.75 + 2e-3, rel=1e-7)
-    other = losses.srugan_generator_loss(*terms, Weights(2.0, 3.0, 4.0))
+    values = {"mse": 0.5, "content": 0.75, "adversarial": 2.0}
+    terms = {name: torch.tensor(value) for name, value in values.items()}
+    loss = losses.generator_loss(terms, Weights())
+    assert float(loss) == pytest.approx(0.5 + 0.75 + 2e-3, rel=1e-7)
+    other = losses.generator_loss(terms, Weights(2.0, 3.0, 4.0))
     assert float(other) == 2 * 0.5 + 3 * 0.75 + 4 * 2.0
 
 
 def test_the_later_code_s_class_term_is_off_unless_asked_for():
     assert Weights(1.0, 2.0, 3.0) == Weights(mse=1.0, content=2.0, adversarial=3.0, classes=0.0)
     terms = {"mse": torch.tensor(0.5), "classes": torch.tensor(6.0)}
-    assert float(losses.weighted_sum(terms, Weights())) == 0.5
-    later = losses.weighted_sum(terms, Weights(classes=1e-3))
+    assert float(losses.generator_loss(terms, Weights())) == 0.5
+    later = losses.generator_loss(terms, Weights(classes=1e-3))
     assert float(later) == pytest.approx(0.5 + 6e-3, rel=1e-6)
 
 
-def test_weighted_sum_refuses_a_term_without_a_weight():
+def test_generator_loss_refuses_a_term_without_a_weight():
     with pytest.raises(AttributeError, match="style"):
-        losses.weighted_sum({"style": torch.tensor(1.0)}, Weights())
+        losses.generator_loss({"style": torch.tensor(1.0)}, Weights())
 
 
 def test_eq6_as_printed_holds_for_real_pictures():
@@ -267,7 +269,7 @@ DUELS = {
 
 
 def tiny_state(monkeypatch, name, **changes):
-    monkeypatch.setattr(losses, "load_vgg19", tiny_vgg)
+    monkeypatch.setattr("srkit.training.state.load_vgg19", tiny_vgg)
     return start(recipe(name, "smoke", unet=(4, 4), **changes), classes=3, device="cpu")
 
 
@@ -277,7 +279,7 @@ def test_the_generator_s_terms_give_the_discriminator_no_gradient(duel, monkeypa
     sr = state.generator(torch.rand(2, 3, 16, 16))
     terms = generator_terms(state, sr, pictures(1, 32), LABELS)
     assert set(terms) == {name for name, w in vars(state.recipe.weights).items() if w}
-    losses.weighted_sum(terms, state.recipe.weights).backward()
+    losses.generator_loss(terms, state.recipe.weights).backward()
     assert all(p.grad is None for p in state.discriminator.parameters())
     assert all(p.grad is not None for p in state.generator.parameters())
 
@@ -342,25 +344,25 @@ def test_auto_without_any_file_is_untrained_and_says_so():
 
 def test_unknown_layer_is_refused():
     with pytest.raises(ValueError, match="relu9_9"):
-        ContentLoss("untrained", "relu9_9")
+        load_vgg19("untrained", "relu9_9")
 
 
 def test_missing_file_is_refused_with_its_path(tmp_path):
     with pytest.raises(WeightsError, match=r"nowhere\.pth"):
-        ContentLoss(str(tmp_path / "nowhere.pth"))
+        load_vgg19(str(tmp_path / "nowhere.pth"))
 
 
 @pytest.mark.parametrize("content", [{"a": torch.zeros(1)}, torch.zeros(3), [1, 2]])
 def test_a_file_of_something_else_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "other.pth")
     with pytest.raises(WeightsError, match=r"other\.pth"):
-        ContentLoss(str(tmp_path / "other.pth"))
+        load_vgg19(str(tmp_path / "other.pth"))
 
 
 def test_a_cut_off_vgg19_of_torchvision_s_is_refused(tmp_path):
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "part.pth")
     with pytest.raises(WeightsError, match=r"part\.pth"):
-        ContentLoss(str(tmp_path / "part.pth"))
+        load_vgg19(str(tmp_path / "part.pth"))
 
 
 def test_a_torchvision_file_loads_whatever_the_layer(tmp_path):
@@ -381,7 +383,7 @@ def test_a_torchvision_file_loads_whatever_the_layer(tmp_path):
 
 
 def test_real_vgg19_reaches_relu3_1_and_says_so(vgg19_file):
-    loss = ContentLoss(str(vgg19_file))
+    loss = ContentLoss(load_vgg19(str(vgg19_file)))
     assert loss.layer == "relu3_1" and vgg19_file.name in loss.name
     assert loss.feature_scale == 12.75
     assert loss.features(pictures(0, 32)).shape == (2, 256, 8, 8)
@@ -389,13 +391,13 @@ def test_real_vgg19_reaches_relu3_1_and_says_so(vgg19_file):
 
 def test_real_vgg19_refuses_the_layer_it_lacks(vgg19_file):
     with pytest.raises(WeightsError, match="relu5_4"):
-        ContentLoss(str(vgg19_file), "relu5_4")
+        load_vgg19(str(vgg19_file), "relu5_4")
 
 
 @pytest.mark.parametrize("layer", ["relu1_1", "relu2_2", "relu3_1"])
 def test_real_vgg19_activates_to_a_mean_of_one_on_photographs(vgg19_file, val_folder, layer):
     photos = photo_folder(val_folder, per_class=1)
-    loss = ContentLoss(str(vgg19_file), layer)
+    loss = ContentLoss(load_vgg19(str(vgg19_file), layer))
     batch = torch.stack([to_tensor(photos[i][64:160, 64:160]) for i in range(len(photos))])
     mean = float(loss.features(norm(batch)).mean() * loss.feature_scale)
     # Normalised on all of ImageNet; ten crops of other photographs are off by some 10%.
@@ -403,7 +405,7 @@ def test_real_vgg19_activates_to_a_mean_of_one_on_photographs(vgg19_file, val_fo
 
 
 def test_real_vgg19_tells_pictures_apart(vgg19_file, val_folder):
-    loss = ContentLoss(str(vgg19_file))
+    loss = ContentLoss(load_vgg19(str(vgg19_file)))
     photos = photo_folder(val_folder, per_class=1)
     hr = norm(torch.stack([to_tensor(photos[i][:64, :64]) for i in range(2)]))
     small = hr + 0.02 * torch.randn_like(hr)

@@ -25,8 +25,9 @@ ORDER = [
 paths files devices
 models.blocks models.srgan models.srugan models.unet_discriminator models.vgg19 models.leftthomas
 models.probes models.build
-data.images data.packed data.photos data.sources data.crops data.leakage
-metrics weights losses upscale
+losses
+data.images data.photos data.packed data.sources data.crops data.leakage
+metrics weights upscale
 fid.inception fid.frechet fid.uncertainty fid.features fid.folders
 training.recipes training.as_published training.distributed training.diagnostics training.state
 training.step training.checkpoints training.run_folder training.loop

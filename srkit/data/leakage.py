@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from srkit.data.images import DataError
-from srkit.data.packed import content
 from srkit.data.photos import Photos
 
 
@@ -21,7 +20,7 @@ def check_apart(training: Photos, held_out: Photos) -> None:
         numbers[key].append(number)
     for number, key in enumerate(keys(training, files)):
         for other in numbers.get(key, ()):
-            if content(training.items, number) == content(held_out.items, other):
+            if training.items.content(number) == held_out.items.content(other):
                 names = [describe(training, number), describe(held_out, other)]
                 raise DataError(
                     f"{names[0]} of {training.name} is {names[1]} of {held_out.name}, which is held"
@@ -35,7 +34,7 @@ def keys(photos: Photos, hints: bool) -> Iterator[object]:
     middle (`hints`), else their whole content."""
     for number in range(len(photos)):
         item = photos.items[number]
-        yield hint(item) if hints and isinstance(item, Path) else content(photos.items, number)
+        yield hint(item) if hints and isinstance(item, Path) else photos.items.content(number)
 
 
 def hint(path: Path, length: int = 64) -> tuple[int, bytes]:

@@ -8,37 +8,20 @@ the file that it came from), and what was packed.
 import hashlib
 import os
 import zipfile
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from srkit.data.images import DataError
+from srkit.data.photos import Photos, in_order, pixels_sha256
 
 VERSION = 2  # of the format
 
 PIXELS, INDEX = "photos.bin", "index.npz"
-
-
-class Pictures(Protocol):
-    """What `pack` needs of a set of photographs: `srkit.data.Photos` has it."""
-
-    name: str
-    items: Any  # of `Items`
-    labels: Sequence[int]
-    classes: Sequence[str]
-    short_side: int | None
-
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> np.ndarray: ...
-
-    def identity(self) -> Iterator[str]: ...
 
 
 # --- Reading -------------------------------------------------------------------------------------
@@ -77,53 +60,30 @@ class PackedItems(Sequence):
 
     def __getitem__(self, number: Any) -> Any:
         about = self.about
-        place = number if self.numbers is None else self.numbers[number]
+        place = self.places()[number]
         start, height, width = (int(about[key][place]) for key in ("offsets", "heights", "widths"))
         return self._pixels[start : start + height * width * 3].reshape(height, width, 3)
 
+    def places(self) -> Sequence[int] | np.ndarray:
+        """Where in the whole set the photographs are."""
+        return range(len(self)) if self.numbers is None else self.numbers
 
-Items = Sequence[Path | np.ndarray] | PackedItems
+    def subset(self, numbers: Sequence[int]) -> "PackedItems":
+        """The photographs of these numbers, in this order; their pixels stay where they are."""
+        chosen = np.asarray(numbers, np.int64)
+        return PackedItems(self.folder, chosen if self.numbers is None else self.numbers[chosen])
 
-
-def choose(items: Items, numbers: Sequence[int]) -> Items:
-    """The photographs of these numbers, in this order; a packed set's stay where they are."""
-    if not isinstance(items, PackedItems):
-        return [items[number] for number in numbers]
-    chosen = np.asarray(numbers, np.int64)
-    return PackedItems(items.folder, chosen if items.numbers is None else items.numbers[chosen])
-
-
-def identity(items: Items) -> Iterator[str]:
-    """A text for each photograph that tells it from others: of a file, "folder/name bytes"; of
-    pixels, in memory or packed, "HEIGHTxWIDTH sha256". No pixel is read from a disk for it."""
-    if isinstance(items, PackedItems):
-        about = items.about
-        for place in range(len(items)) if items.numbers is None else items.numbers:
+    def identity(self) -> Iterator[str]:
+        """A text for each photograph that tells it from others, "HEIGHTxWIDTH sha256", from the
+        index alone."""
+        about = self.about
+        for place in self.places():
             size = f"{about['heights'][place]}x{about['widths'][place]}"
             yield f"{size} {about['sha256'][place].tobytes().hex()}"
-        return
-    for item in items:
-        if isinstance(item, Path):
-            yield f"{item.parent.name}/{item.name} {item.stat().st_size}"
-        else:
-            yield f"{item.shape[0]}x{item.shape[1]} {sha256(item).hex()}"
 
-
-def content(items: Items, number: int) -> str:
-    """The SHA-256 of what photograph `number` is: a file's bytes, or pixels in memory; of a packed
-    one, of what it was packed from."""
-    if isinstance(items, PackedItems):
-        place = number if items.numbers is None else items.numbers[number]
-        return items.about["contents"][place].tobytes().hex()
-    item = items[number]
-    if isinstance(item, Path):
-        return hashlib.sha256(item.read_bytes()).hexdigest()
-    return sha256(item).hex()
-
-
-def sha256(photo: np.ndarray) -> bytes:
-    """The SHA-256 of a photograph's pixels."""
-    return hashlib.sha256(np.ascontiguousarray(photo).data).digest()
+    def content(self, number: int) -> str:
+        """The SHA-256 of what photograph `number` was packed from."""
+        return self.about["contents"][self.places()[number]].tobytes().hex()
 
 
 def read_index(folder: Path) -> dict[str, np.ndarray]:
@@ -152,13 +112,13 @@ def read_index(folder: Path) -> dict[str, np.ndarray]:
 # --- Writing -------------------------------------------------------------------------------------
 
 
-def fingerprint(photos: Pictures) -> str:
+def fingerprint(photos: Photos) -> str:
     """A hash of which photographs these are, at which size and with which labels."""
     parts = [photos.name, photos.short_side, *photos.classes, *photos.labels, *photos.identity()]
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
-def is_packed(photos: Pictures, folder: str | Path) -> bool:
+def is_packed(photos: Photos, folder: str | Path) -> bool:
     """Whether a folder holds these photographs, packed; False where there is no such folder.
 
     Raises DataError where it holds anything else.
@@ -178,7 +138,7 @@ def is_packed(photos: Pictures, folder: str | Path) -> bool:
     return True
 
 
-def pack(photos: Pictures, folder: str | Path, progress: bool = False, threads: int = 0) -> Path:
+def pack(photos: Photos, folder: str | Path, progress: bool = False, threads: int = 0) -> Path:
     """Decode every photograph once into a packed set; returns its folder.
 
     Photographs are decoded in `threads` threads (0: one a core). The set is written aside, to
@@ -206,7 +166,7 @@ def pack(photos: Pictures, folder: str | Path, progress: bool = False, threads: 
     return folder
 
 
-def describe(photos: Pictures) -> dict[str, Any]:
+def describe(photos: Photos) -> dict[str, Any]:
     """The part of the index that is about the set, not about each photograph's pixels."""
     return {
         "version": VERSION,
@@ -218,15 +178,15 @@ def describe(photos: Pictures) -> dict[str, Any]:
     }
 
 
-def write_pixels(photos: Pictures, path: Path, progress: bool, threads: int) -> dict[str, Any]:
+def write_pixels(photos: Photos, path: Path, progress: bool, threads: int) -> dict[str, Any]:
     """Write all photographs to one file; returns the index's part about their pixels."""
 
     def decode(number: int) -> tuple[np.ndarray, bytes, bytes]:
         photo = np.ascontiguousarray(photos.read(number))
-        return photo, sha256(photo), bytes.fromhex(content(photos.items, number))
+        return photo, pixels_sha256(photo), bytes.fromhex(photos.items.content(number))
 
     shapes, digests, contents = [], [], []
-    decoded = in_order(decode, len(photos), threads)
+    decoded = in_order(decode, len(photos), threads, 4 * threads)
     hidden = None if progress else True
     with path.open("wb") as file:
         for photo, digest, whole in tqdm(
@@ -245,15 +205,3 @@ def write_pixels(photos: Pictures, path: Path, progress: bool, threads: int) -> 
         "sha256": np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32),
         "contents": np.frombuffer(b"".join(contents), np.uint8).reshape(-1, 32),
     }
-
-
-def in_order(function: Callable[[int], Any], count: int, threads: int) -> Iterator[Any]:
-    """function(0), function(1), ... computed in threads, only a few ahead of who asks."""
-    waiting: deque[Any] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for number in range(count):
-            waiting.append(pool.submit(function, number))
-            if len(waiting) > 4 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

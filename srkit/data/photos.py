@@ -1,6 +1,9 @@
 """A labelled set of photographs, decoded when asked for."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,36 @@ import numpy as np
 from PIL import Image
 
 from srkit.data.images import DataError, as_rgb, resized
-from srkit.data.packed import choose, identity
+from srkit.files import sha256
 
 UNREADABLE = (OSError, Image.DecompressionBombError)  # what PIL raises for a file
+
+
+class Items(list):
+    """The photographs of a set that is not packed: files, or uint8 (H, W, 3) arrays in memory."""
+
+    def subset(self, numbers: Sequence[int]) -> "Items":
+        """The photographs of these numbers, in this order."""
+        return Items(self[number] for number in numbers)
+
+    def identity(self) -> Iterator[str]:
+        """A text for each photograph that tells it from others: of a file, "folder/name bytes"; of
+        pixels, "HEIGHTxWIDTH sha256". No pixel is read from a disk for it."""
+        for item in self:
+            if isinstance(item, Path):
+                yield f"{item.parent.name}/{item.name} {item.stat().st_size}"
+            else:
+                yield f"{item.shape[0]}x{item.shape[1]} {pixels_sha256(item).hex()}"
+
+    def content(self, number: int) -> str:
+        """The SHA-256 of what photograph `number` is: a file's bytes, or pixels in memory."""
+        item = self[number]
+        return sha256(item) if isinstance(item, Path) else pixels_sha256(item).hex()
+
+
+def pixels_sha256(photo: np.ndarray) -> bytes:
+    """The SHA-256 of a photograph's pixels."""
+    return hashlib.sha256(np.ascontiguousarray(photo).data).digest()
 
 
 @dataclass
@@ -20,11 +50,11 @@ class Photos:
 
     Files are decoded when asked for and kept in memory up to `cache_bytes` (the report filled
     64 GB of RAM with its training set). `short_side` resizes each photograph, antialiased bicubic,
-    so that its shorter side has that many pixels.
+    so that its shorter side has that many pixels. `items` are files or arrays, or a packed set's.
     """
 
     name: str
-    items: Sequence[Path | np.ndarray]
+    items: Any  # Items, made of any list of files and arrays, or PackedItems
     labels: Sequence[int]
     classes: Sequence[str]
     short_side: int | None = None
@@ -33,6 +63,8 @@ class Photos:
     _cached_bytes: int = field(default=0, repr=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.items, list | tuple):
+            self.items = Items(self.items)
         if not self.items:
             raise DataError(f"{self.name}: no photographs")
 
@@ -57,12 +89,12 @@ class Photos:
         return read_photo(item, self.short_side) if isinstance(item, Path) else item
 
     def identity(self) -> Iterator[str]:
-        """A text for each photograph that tells it from others (see `packed.identity`)."""
-        return identity(self.items)
+        """A text for each photograph that tells it from others (see `Items.identity`)."""
+        return self.items.identity()
 
     def subset(self, numbers: Sequence[int]) -> "Photos":
         """The photographs of these numbers, in this order, with the same classes."""
-        items, labels = choose(self.items, numbers), [self.labels[i] for i in numbers]
+        items, labels = self.items.subset(numbers), [self.labels[i] for i in numbers]
         return replace(self, items=items, labels=labels, _cache={}, _cached_bytes=0)
 
     def first(self, per_class: int | None) -> "Photos":
@@ -120,6 +152,18 @@ class Photos:
                 return resized(image.size, self.short_side)
         except UNREADABLE as error:
             raise DataError(f"{item} is no readable image: {error}") from error
+
+
+def in_order(function: Callable[[int], Any], count: int, threads: int, ahead: int) -> Iterator[Any]:
+    """function(0), function(1), ... computed in threads, only so many `ahead` of who asks."""
+    waiting: deque[Any] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for number in range(count):
+            waiting.append(pool.submit(function, number))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def read_photo(path: Path, short_side: int | None = None) -> np.ndarray:

@@ -58,7 +58,7 @@ def plain_step(state: State, lr: Tensor, hr: Tensor, labels: Tensor) -> None:
         terms["mse"] = losses.mse_loss(sr, hr.detach())
     terms["adversarial"] = losses.adversarial_loss(judge(discriminator, sr)[0])
     state.generator_optimiser.zero_grad()
-    losses.weighted_sum(terms, state.recipe.weights).backward()
+    losses.generator_loss(terms, state.recipe.weights).backward()
     state.generator_optimiser.step()
 
 

@@ -5,7 +5,6 @@ distance is called FID here only where its features come from the FID Inception 
 weights, and then with protocol, layer and N beside the number.
 """
 
-import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
+
+from srkit.files import replacing
 
 
 class FewImagesWarning(UserWarning):
@@ -185,8 +186,6 @@ class Statistics:
     def save(self, path: str | Path) -> Path:
         """Write an .npz that pytorch-fid reads too: `mu` and `sigma`, and beside them n, protocol,
         layer, weights and, while n <= d, the features."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         held = {"mu": self.mean}
         held |= {} if self.n == 1 else {"sigma": self.covariance}
         held |= {} if self.n is None else {"n": np.array(self.n)}
@@ -194,14 +193,9 @@ class Statistics:
         held |= (
             {} if self.space is None else {k: np.array(v) for k, v in self.space._asdict().items()}
         )
-        aside = path.with_name(path.name + ".part")
-        try:
-            with aside.open("wb") as file:
-                np.savez(file, **held)  # type: ignore[arg-type]
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)  # it is still there only where that failed
-        return path
+        with replacing(path) as file:
+            np.savez(file, **held)  # type: ignore[arg-type]
+        return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> "Statistics":

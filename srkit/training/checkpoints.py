@@ -4,14 +4,13 @@ A checkpoint is written aside and renamed, and carries the first digits of its S
 as torch's downloads do. The last two are kept. A damaged newest one falls back to the one before.
 """
 
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from srkit.files import sha256
+from srkit.files import replacing, sha256
 from srkit.training.recipes import TrainingError
 from srkit.training.state import State
 from srkit.weights import WeightsError, load_state
@@ -23,13 +22,11 @@ NAME = re.compile(r"checkpoint-(\d{7,})-([0-9a-f]{16})\.pt")
 
 def save(folder: Path, step: int, content: dict[str, Any]) -> Path:
     """Write checkpoint-STEP-HASH.pt, then delete all but the last two."""
-    aside = folder / "checkpoint.part"
-    with aside.open("wb") as file:
+    whole = folder / "checkpoint.part"  # its name needs its hash; `cut_back` removes a stray one
+    with replacing(whole) as file:
         torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    path = folder / f"checkpoint-{step:07d}-{sha256(aside)[:16]}.pt"
-    os.replace(aside, path)
+    path = folder / f"checkpoint-{step:07d}-{sha256(whole)[:16]}.pt"
+    whole.replace(path)
     for old in found(folder)[KEPT:]:
         old.unlink()
     return path

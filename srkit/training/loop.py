@@ -23,6 +23,7 @@ from srkit.data.images import to_image
 from srkit.data.leakage import check_apart
 from srkit.data.photos import Photos
 from srkit.devices import pick_device
+from srkit.files import replacing
 from srkit.paths import shown
 from srkit.training import checkpoints, distributed, run_folder
 from srkit.training.checkpoints import pack
@@ -254,9 +255,8 @@ class Run:
         self.write_picture(sr[self.kept], path)
 
     def write_picture(self, picture: Tensor, path: Path) -> None:
-        aside = path.with_suffix(".part")
-        to_image(picture).save(aside, format="PNG")
-        aside.replace(path)
+        with replacing(path) as file:
+            to_image(picture).save(file, format="PNG")
 
     def write_row(self, row: dict[str, Any]) -> None:
         """The row into log.jsonl, which two runs have alike, and its times beside it."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from srkit.data.photos import Photos
-from srkit.files import write_aside
+from srkit.files import write_text
 from srkit.losses import ContentLoss
 from srkit.training import checkpoints
 from srkit.training.checkpoints import PARTS, found, step_of
@@ -128,7 +128,7 @@ def cut_rows(path: Path, step: int) -> None:
     """Take the rows after `step` out of a .jsonl file, in one instant."""
     if path.is_file():
         kept = [row for row in read_rows(path) if row["step"] <= step]
-        write_aside(path, "".join(json.dumps(row) + "\n" for row in kept))
+        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
 
 
 def cut_back(folder: Path, step: int) -> None:
@@ -141,8 +141,8 @@ def cut_back(folder: Path, step: int) -> None:
     for sample in folder.glob("samples/step_*.png"):
         if int(sample.stem.removeprefix("step_")) > step:
             sample.unlink()
-    for aside in (*folder.glob("*.part"), *folder.glob("samples/*.part")):
-        aside.unlink()
+    for part in (*folder.glob("*.part"), *folder.glob("samples/*.part")):
+        part.unlink()
 
 
 def minutes_of(folder: Path) -> float:

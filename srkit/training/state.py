@@ -12,7 +12,7 @@ from srkit.models.build import build_discriminator, build_generator
 from srkit.training import distributed
 from srkit.training.distributed import World
 from srkit.training.recipes import Recipe, TrainingError
-from srkit.weights import load_generator
+from srkit.weights import load_generator, load_vgg19
 
 
 @dataclass
@@ -103,7 +103,8 @@ def content_loss(recipe: Recipe, content: str) -> losses.ContentLoss | None:
     """The recipe's content loss, on the CPU, where it has one."""
     if not recipe.weights.content:
         return None
-    return losses.ContentLoss(content, recipe.content_layer or None, recipe.content_scale)
+    vgg = load_vgg19(content, recipe.content_layer or None)
+    return losses.ContentLoss(vgg, recipe.content_scale)
 
 
 def load_start(recipe: Recipe, generator: nn.Module) -> None:

@@ -112,7 +112,7 @@ def generator_backward(
         norms = gradient_norms(terms, state.recipe.weights, sr)
         more = {f"gradient_{name}": norm for name, norm in norms.items()}
         more |= {"colour_drift": colour_drift(sr, lr), "checkerboard": checkerboard(sr, hr)}
-    loss = losses.weighted_sum(terms, state.recipe.weights)
+    loss = losses.generator_loss(terms, state.recipe.weights)
     (loss * share).backward()
     return log | {"generator": loss.detach() * share} | more
 

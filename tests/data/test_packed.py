@@ -10,6 +10,7 @@ import torch
 from srkit.cli import main
 from srkit.data import DataError, Pairs, Photos, open_photos, packed, photo_folder
 from srkit.data.packed import INDEX, PIXELS, PackedItems, is_packed, pack
+from srkit.data.photos import in_order
 from srkit.notebook.report import absolute
 
 FILES = {"cat/a.png": (9, 8), "cat/b.png": (7, 12), "dog/c.png": (20, 10), "dog/d.png": (8, 8)}
@@ -253,7 +254,7 @@ def test_photographs_stay_in_order_and_few_are_waiting():
         return number
 
     done = []
-    for number in packed.in_order(work, 200, threads=3):
+    for number in in_order(work, 200, threads=3, ahead=12):
         done.append(number)
         with lock:
             running[0] -= 1

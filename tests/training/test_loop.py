@@ -34,7 +34,7 @@ def tiny_vgg(monkeypatch):
         torch.manual_seed(1)
         return VGG19(nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()), "relu1_1", "tiny")
 
-    monkeypatch.setattr(losses, "load_vgg19", load)
+    monkeypatch.setattr("srkit.training.state.load_vgg19", load)
 
 
 def photos(count=3, side=40, seed=0) -> Photos:
