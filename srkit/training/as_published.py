@@ -3,7 +3,7 @@
 Each statement comes with its place. In quotation marks are the report's own words.
 """
 
-from srkit.training.recipes import Recipe
+from srkit.training.recipes import STARTS, Recipe, start_of
 
 Said = dict[str, tuple[str, str]]  # topic -> (statement, place)
 
@@ -101,8 +101,8 @@ def summary(plan: Recipe) -> dict[str, str]:
     start = "fresh weights, quick_start" if plan.quick_start else "fresh weights"
     if plan.start_from:
         start = "a trained generator"
-    elif plan.start_recipe:
-        start += f"; start_from takes a generator of {plan.start_recipe}"
+    elif plan.name.removesuffix("-4x") in STARTS:
+        start += f"; start_from takes a generator of {start_of(plan.name, 'paper')}"
     filters = {"bicubic": "antialiased bicubic", "lanczos": "Lanczos"}
     network = f"{plan.blocks} residual blocks of width {plan.width}"
     if plan.model == "sr-ugan":

@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +30,7 @@ from srkit.training.checkpoints import pack
 from srkit.training.diagnostics import warnings_in
 from srkit.training.recipes import Recipe, TrainingError
 from srkit.training.run_folder import describe, resume, run_key
-from srkit.training.state import State, content_loss, start
+from srkit.training.state import State, content_loss, for_device, start
 from srkit.training.step import train_step, validate, what_fits
 from srkit.weights import load_generator, save_generator
 
@@ -66,6 +66,7 @@ def train(
     photograph is among those to be trained on.
     """
     began, out = time.monotonic(), Path(out)
+    recipe = for_device(recipe, pick_device(device))
     check_apart(photos, held_out)
     world = distributed.join(distributed.own_device(pick_device(device)))
     state = start(recipe, len(photos.classes), content, device, world)
@@ -106,6 +107,27 @@ def train(
                     print(f"stopped at step {state.step} and saved; the same command goes on there")
                 raise KeyboardInterrupt
     return out / "generator.safetensors"
+
+
+def train_stages(
+    plans: Sequence[Recipe], photos: Photos, held_out: Photos, out: str | Path, **options: Any
+) -> Path:
+    """Train what `recipes.stages` lists, each from the generator of the one before, and return the
+    last one's checkpoint. `options` are `train`'s; `minutes` are for all stages together.
+
+    The last stage's folder is `out`; those before it lie beside it under their own names, where
+    other recipes with the same start find them. Whatever stage a run stopped in, it goes on there.
+    """
+    began, minutes = time.monotonic(), options.pop("minutes", None)
+    start = ""
+    for number, plan in enumerate(plans, start=1):
+        folder = Path(out) if number == len(plans) else Path(out).parent / plan.folder
+        if len(plans) > 1 and distributed.first():
+            print(f"stage {number} of {len(plans)}: {plan.name} into {folder}", flush=True)
+        left = None if minutes is None else max(0.0, minutes - (time.monotonic() - began) / 60)
+        plan = replace(plan, start_from=start) if start else plan
+        start = str(train(plan, photos, held_out, folder, minutes=left, **options))
+    return Path(start)
 
 
 def loader(state: State, photos: Photos, workers: int = 0) -> DataLoader:
@@ -328,6 +350,7 @@ def train_or_load(
     `options` are `train`'s: on_sample, workers, metadata.
     """
     out = Path(out)
+    plan = for_device(plan, pick_device(device))
     key = run_key(plan, content_loss(plan, content), photos)
     there, aside = finished(out), out.with_name(f"{out.name}-{key}")
     if there and there["key"] != key:

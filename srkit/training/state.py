@@ -1,13 +1,13 @@
 """What a run changes: its networks, their averages and optimisers, built by a recipe."""
 
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
 from srkit import losses, models
-from srkit.devices import pick_device
+from srkit.devices import has_fast_bf16, pick_device
 from srkit.models.build import build_discriminator, build_generator
 from srkit.training import distributed
 from srkit.training.distributed import World
@@ -107,12 +107,28 @@ def content_loss(recipe: Recipe, content: str) -> losses.ContentLoss | None:
     return losses.ContentLoss(vgg, recipe.content_scale)
 
 
+def for_device(recipe: Recipe, device: torch.device) -> Recipe:
+    """The recipe with a precision of its own in the place of "auto"."""
+    if recipe.precision != "auto":
+        return recipe
+    return replace(recipe, precision="bf16" if has_fast_bf16(device) else "fp32")
+
+
 def load_start(recipe: Recipe, generator: nn.Module) -> None:
-    """Weights from `recipe.start_from`. Raises TrainingError where they do not fit."""
+    """Weights from `recipe.start_from`; of a 2x network all but the last enlargement for a 4x one.
+
+    Raises TrainingError where they do not fit.
+    """
     model = "srresnet" if recipe.model == "srgan" else recipe.model
-    trained, _ = load_generator(recipe.start_from, model, recipe.scale)
+    trained, about = load_generator(recipe.start_from, model)
+    if about["settings"]["scale"] > recipe.scale:
+        load_generator(recipe.start_from, model, recipe.scale)  # says what it is
+    weights = dict(trained.state_dict())
+    if about["settings"]["scale"] < recipe.scale:
+        missing = {k: v for k, v in generator.state_dict().items() if k not in weights}
+        weights |= {k: v for k, v in missing.items() if k.startswith("upsample.")}
     try:
-        generator.load_state_dict(trained.state_dict())
+        generator.load_state_dict(weights)
     except RuntimeError as error:
         what = " ".join(str(error).split())
         raise TrainingError(

@@ -13,6 +13,7 @@ from torch import nn
 
 from srkit import losses
 from srkit.data import Photos, bicubic_lr, norm, to_tensor
+from srkit.files import sha256
 from srkit.losses import Weights
 from srkit.metrics import psnr
 from srkit.models import VGG19, build
@@ -552,6 +553,37 @@ def test_the_log_tells_trouble_once_in_words(monkeypatch, tmp_path, capsys):
 # --- SRGAN starts from SRResNet ------------------------------------------------------------------
 
 
+def test_stages_go_on_from_one_another_and_from_where_they_stopped(tmp_path):
+    plans = [smoke("sr-ugan-mse", iterations=2), smoke("sr-ugan", iterations=2)]
+    path = loop.train_stages(plans, photos(), photos(seed=9), tmp_path / "gan", device="cpu")
+    assert path == tmp_path / "gan" / "generator.safetensors"
+    first = tmp_path / plans[0].folder / "generator.safetensors"
+    _, facts = load_generator(path)
+    assert facts["training"]["recipe"]["start_from"] == f"sr-ugan, sha256 {sha256(first)[:12]}"
+    assert facts["training"]["start"]["recipe"]["name"] == "sr-ugan-mse"
+    written = first.stat().st_mtime_ns
+    loop.train_stages(plans, photos(), photos(seed=9), tmp_path / "gan", device="cpu")
+    assert first.stat().st_mtime_ns == written
+    with pytest.raises(KeyboardInterrupt):  # no minute is left
+        loop.train_stages(plans, photos(), photos(seed=9), tmp_path / "b" / "gan", minutes=0)
+    assert [f.name for f in (tmp_path / "b").iterdir()] == [plans[0].folder]
+
+
+def test_native_4x_starts_from_a_2x_generator(tmp_path):
+    path = run(smoke(iterations=1), tmp_path / "srresnet")
+    state = start(smoke("srresnet", scale=4, start_from=str(path)), 3, device="cpu")
+    trained, ours = load_generator(path)[0].state_dict(), state.generator.state_dict()
+    assert all(torch.equal(ours[name], value) for name, value in trained.items())
+    assert {k.split(".")[0] for k in ours if k not in trained} == {"upsample"}
+
+
+@pytest.mark.parametrize(("bf16", "precision"), [(True, "bf16"), (False, "fp32")])
+def test_auto_is_the_precision_that_the_device_is_fast_in(bf16, precision, monkeypatch, tmp_path):
+    monkeypatch.setattr("srkit.training.state.has_fast_bf16", lambda device: bf16)
+    path = run(smoke(iterations=1, precision="auto"), tmp_path)
+    assert load_generator(path)[1]["training"]["recipe"]["precision"] == precision
+
+
 def test_srgan_starts_from_an_srresnet_checkpoint(tmp_path):
     path = run(smoke(), tmp_path / "srresnet")
     state = start(smoke("srgan", start_from=str(path)), 3, device="cpu")
@@ -575,8 +607,11 @@ def test_a_start_of_another_width_or_scale_is_refused(tmp_path):
     path = save_generator(tmp_path / "narrow.safetensors", network, plan.settings(), {})
     with pytest.raises(recipes.TrainingError, match="another width or depth"):
         start(smoke("srgan", start_from=str(path)), 3, device="cpu")
-    with pytest.raises(WeightsError, match="not scale 4"):
-        start(smoke("srgan", scale=4, start_from=str(path)), 3, device="cpu")
+    plan = smoke(scale=4)
+    network = build.build_generator(plan.settings())
+    path = save_generator(tmp_path / "four.safetensors", network, plan.settings(), {})
+    with pytest.raises(WeightsError, match="4x, not scale 2"):
+        start(smoke("srgan", start_from=str(path)), 3, device="cpu")
 
 
 def test_a_recipe_survives_its_checkpoint(tmp_path):

@@ -1,5 +1,6 @@
 """Recipes: the report's and Ledig's to the letter, the named ones, and what is refused."""
 
+import itertools
 from dataclasses import asdict, replace
 
 import pytest
@@ -9,7 +10,16 @@ from srkit.losses import Weights
 from srkit.models import build_discriminator
 from srkit.training import as_published
 from srkit.training.as_published import beside_the_report
-from srkit.training.recipes import LARGE_BATCH, PRESETS, RECIPES, Recipe, recipe, same_images
+from srkit.training.recipes import (
+    LARGE_BATCH,
+    PRESETS,
+    RECIPES,
+    Recipe,
+    recipe,
+    same_images,
+    stages,
+    start_of,
+)
 
 MODELS = ("srresnet", "srgan", "sr-ugan")
 TWICE = [name for name in RECIPES if not name.endswith("-4x")]
@@ -65,7 +75,7 @@ def test_srresnet_and_srgan_are_ledig_s(scale):
     assert plan.weights == Weights(0.0, 1.0, 1e-3)
     assert plan.iterations == 200_000
     assert plan.learning_rate_at(99_999) == 1e-4 and plan.learning_rate_at(100_000) == 1e-5
-    assert plan.start_recipe == start.name and start.start_recipe == ""
+    assert start_of(plan.name, "paper") == start.name and start_of(start.name, "paper") == ""
 
 
 def test_what_the_author_s_later_code_has_is_off_in_every_recipe():
@@ -90,7 +100,7 @@ def test_the_same_protocol_is_sr_ugan_s(preset):
         plain = recipe(model, preset)  # the network and the losses are its model's
         same = own - {"name"} | {"width", "wide", "unet", "content_layer"}
         assert {key: ours[key] for key in same} == {key: asdict(plain)[key] for key in same}
-    assert recipe("srgan-same-protocol").start_recipe == "srresnet-same-protocol"
+    assert start_of("srgan-same-protocol", preset) == "srresnet-same-protocol"
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -145,24 +155,43 @@ def test_every_recipe_is_consistent_in_every_preset(name, preset):
     assert 0 < plan.drop_at <= plan.iterations
     assert plan.checkpoint_every % plan.log_every == 0  # checkpoints are at logged steps
     assert plan.samples(plan.iterations) and plan.logs(plan.iterations)
-    assert not plan.start_recipe or RECIPES[plan.start_recipe]["model"] == "srresnet"
 
 
 def test_the_start_of_a_recipe_fits_it():
     for name in RECIPES:
         for preset in PRESETS:
-            plan = recipe(name, preset)
-            if plan.start_recipe:
-                start = recipe(plan.start_recipe, preset).settings()
-                assert start | {"model": plan.model} == plan.settings()
+            for before, after in itertools.pairwise(stages(name, preset)):
+                kept = {"model": after.model, "scale": after.scale}
+                assert before.settings() | kept == after.settings()
+                assert before.scale <= after.scale and before.weights == Weights(1.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize("preset", ["smoke", "demo", "laptop", "gpu"])
+def test_the_stages_of_a_recipe_by_preset():
+    def names(*which):
+        return [plan.name for plan in stages(*which)]
+
+    assert names("sr-ugan", "paper") == ["sr-ugan"]  # Eq. (5) from the start, as in the report
+    assert names("sr-ugan", "cpu") == ["sr-ugan-mse", "sr-ugan"]
+    assert names("srgan", "paper", 4) == ["srresnet-4x", "srgan-4x"]
+    assert names("srgan", "gpu", 4) == ["srresnet", "srresnet-4x", "srgan-4x"]
+    assert names("modern", "cpu", 4) == ["sr-ugan-mse", "sr-ugan-mse-4x", "modern-4x"]
+
+
+def test_changes_of_what_a_stage_minimises_are_the_last_stage_s_alone():
+    changes = {"iterations": 7, "weights.adversarial": 3e-3, "width": 8, "seed": 4}
+    first, last = stages("sr-ugan", "cpu", **changes)
+    assert (last.iterations, last.weights.adversarial, last.width, last.seed) == (7, 3e-3, 8, 4)
+    assert (first.width, first.seed) == (8, 4)
+    assert first.iterations == recipe("sr-ugan-mse", "cpu").iterations
+    assert first.weights == Weights(1.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("preset", ["smoke", "demo", "laptop"])
 def test_the_models_reduced_presets_train_as_before(preset):
     # crop, batch, iterations, drop, learning rate, EMA: what checkpoints and notebooks rest on
     common = {
         "smoke": (32, 2, 6, 4, 1e-3, 0.9), "demo": (32, 16, 240, 160, 1e-3, 0.95),
-        "laptop": (64, 8, 3_000, 2_400, 4e-4, 0.995), "gpu": (128, 16, 6_000, 4_500, 1e-4, 0.999),
+        "laptop": (64, 8, 3_000, 2_400, 4e-4, 0.995),
     }  # fmt: skip
     own = {
         ("laptop", "srresnet"): (64, 8, 5_000, 4_000, 1e-3, 0.995),
@@ -213,7 +242,7 @@ def test_unknown_names_presets_and_fields_are_refused():
         ({"model": "esrgan"}, "unknown model 'esrgan'; accepted: srresnet"),
         ({"discriminator": "patch"}, "discriminator 'patch'; accepted: \"\", srgan, sr-ugan, unet"),
         ({"lr_filter": "box"}, "unknown lr_filter 'box'; accepted: bicubic, lanczos"),
-        ({"precision": "fp16"}, "unknown precision 'fp16'; accepted: fp32, bf16"),
+        ({"precision": "fp16"}, "unknown precision 'fp16'; accepted: auto, fp32, bf16"),
         ({"accumulate": 17}, "accumulate must be 1 to 16, the batch: 17"),
         ({"accumulate": 0}, "accumulate must be 1 or more, not 0"),
         ({"batch": 0}, "batch must be 1 or more, not 0"),
