@@ -159,13 +159,14 @@ def run_train(options: argparse.Namespace) -> int:
     from srkit.data.sources import open_photos
     from srkit.paths import commit
     from srkit.training import distributed
-    from srkit.training.loop import train
-    from srkit.training.recipes import TrainingError, recipe
+    from srkit.training.loop import train_stages
+    from srkit.training.recipes import TrainingError, stages
 
     changes = dict(parse_setting(text) for text in options.set)
     if options.start_from:
         changes["start_from"] = options.start_from
-    plan = recipe(options.recipe, options.preset, options.scale, **changes)
+    plans = stages(options.recipe, options.preset, options.scale, **changes)
+    plan = plans[-1]
     photos = open_photos(options.data, "train", plan.per_class, plan.short_side)
     held_out = open_photos(options.held_out or options.data, "all" if options.held_out else "val")
     for folder in options.keep_out:
@@ -175,18 +176,20 @@ def run_train(options: argparse.Namespace) -> int:
     out = options.out or paths.runs(options.preset) / plan.folder
     first = distributed.first()
     if first:
-        if plan.start_recipe and not plan.start_from:
-            print(
-                f"note: {plan.name} is meant to go on from {plan.start_recipe}'s generator"
-                " (--start-from FILE); this run starts from fresh weights"
-            )
         print(f"{plan}\n{len(photos)} photographs of {len(photos.classes)} classes; into {out}")
-    facts = {"preset": options.preset, "commit": commit()}
     try:
-        path = train(
-            plan, photos, held_out, out, options.content, options.device, options.workers, facts,
-            tensorboard=options.tensorboard, minutes=options.minutes,
-        )  # fmt: skip
+        path = train_stages(
+            plans[-1:] if options.from_scratch else plans,
+            photos,
+            held_out,
+            out,
+            content=options.content,
+            device=options.device,
+            workers=options.workers,
+            metadata={"preset": options.preset, "commit": commit()},
+            tensorboard=options.tensorboard,
+            minutes=options.minutes,
+        )
     except TrainingError as error:
         print(f"srkit train: {error}", file=sys.stderr)
         return 1
@@ -349,7 +352,12 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--keep-out", nargs="+", default=[], metavar="FOLDER",
                        help="refuse to train on these photographs, such as Set5's")  # fmt: skip
     train.add_argument("--content", default="auto", help="VGG19: torchvision, untrained or a file")
-    train.add_argument("--start-from", default="", help="generator checkpoint to start from")
+    train.add_argument(
+        "--start-from", default="", help="generator checkpoint, in place of the stages before"
+    )
+    train.add_argument(
+        "--from-scratch", action="store_true", help="the recipe itself alone, from fresh weights"
+    )
     train.add_argument("--skip-small", action="store_true", help="leave out what the crop exceeds")
     train.add_argument("--out", type=Path, help="default: runs/PRESET/train-MODEL-xSCALE")
     train.add_argument("--device", default="auto", help="auto, cpu or cuda")

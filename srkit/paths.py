@@ -9,6 +9,9 @@ PACKAGE = Path(__file__).resolve().parent
 
 CHECKPOINTS = PACKAGE / "checkpoints"
 
+# The presets whose trainings take hours: their own networks are shown, not the shipped ones.
+LONG_PRESETS = ("cpu", "gpu", "paper")
+
 
 def root() -> Path:
     """The folder with `notebooks/`: $SRKIT_ROOT, else the clone that this package was installed

@@ -157,10 +157,10 @@ def trained_path(name: str, scale: int, preset: str) -> Path:
 
 
 def find_checkpoint(name: str, scale: int, preset: str = "demo") -> Path:
-    """The generator to show: in the presets `gpu` and `paper` the one that they trained, where it
-    is there; otherwise the shipped one. Print its path or metadata beside what it made."""
+    """The generator to show: in the long presets the one that they trained, where it is there;
+    otherwise the shipped one. Print its path or metadata beside what it made."""
     own = trained_path(name, scale, preset)
-    return own if preset in ("gpu", "paper") and own.is_file() else checkpoint_path(name, scale)
+    return own if preset in paths.LONG_PRESETS and own.is_file() else checkpoint_path(name, scale)
 
 
 def sums_file() -> Path:

@@ -82,6 +82,15 @@ def test_srgan_starts_from_srresnet_by_option(tmp_path, folder, tiny_vgg):
     assert metadata["training"]["recipe"]["start_from"].startswith("srresnet, sha256 ")
 
 
+def test_one_command_trains_all_stages_or_the_last_alone(tmp_path, folder, tiny_vgg, capsys):
+    common = [*SMOKE, "--data", str(folder), "--model", "srgan", "--out", str(tmp_path / "gan")]
+    assert main([*common, "--from-scratch"]) == 0
+    assert [path.name for path in tmp_path.iterdir() if path.name != "photos"] == ["gan"]
+    assert main([*common[:-1], str(tmp_path / "both")]) == 0
+    assert "stage 1 of 2: srresnet into" in capsys.readouterr().out
+    assert (tmp_path / "train-srresnet-x2" / "generator.safetensors").is_file()
+
+
 # --- Bad input -----------------------------------------------------------------------------------
 
 
@@ -187,13 +196,13 @@ def test_a_weight_of_the_losses_can_be_set():
 
 def test_train_in_pieces_says_to_be_continued_and_ships_at_the_end(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("srkit.paths.CHECKPOINTS", tmp_path / "checkpoints")
-    out = tmp_path / "out"
+    out = tmp_path / "runs" / "out"
     command = ["train", "--recipe", "srgan", "--preset", "smoke", "--content", "untrained"]
     command += ["--out", str(out), "--device", "cpu", "--set", "iterations=2", "--minutes", "0"]
     assert main(command) == 130  # to be continued
     said = capsys.readouterr().out
-    assert "stopped at step 1 and saved" in said and "meant to go on from srresnet's" in said
-    assert main(command) == 0
+    assert "stage 1 of 2" in said and "stopped at step 1 and saved" in said
+    assert main(command[:-2]) == 0
     (tmp_path / "checkpoints").mkdir()
     assert main(["ship", str(out)]) == 0
     path = tmp_path / "checkpoints" / "srgan_x2.safetensors"

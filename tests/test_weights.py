@@ -176,14 +176,14 @@ def test_a_pytorch_file_with_code_in_it_is_not_run(tmp_path):
 # --- Which checkpoint is shown -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("preset", ["demo", "laptop", "gpu", "paper"])
+@pytest.mark.parametrize("preset", ["demo", "laptop", "cpu", "gpu", "paper"])
 def test_a_reduced_preset_shows_the_shipped_checkpoint(tmp_path, monkeypatch, preset):
     monkeypatch.setattr(paths, "runs", lambda preset: tmp_path / preset)
     assert find_checkpoint("srgan", 2, preset) == checkpoint_path("srgan", 2)
     own = weights.trained_path("srgan", 2, preset)
     own.parent.mkdir(parents=True)
     own.touch()
-    shown = own if preset in ("gpu", "paper") else checkpoint_path("srgan", 2)
+    shown = own if preset in ("cpu", "gpu", "paper") else checkpoint_path("srgan", 2)
     assert find_checkpoint("srgan", 2, preset) == shown
 
 

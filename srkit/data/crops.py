@@ -5,14 +5,13 @@ number of workers or processes, nor of where a run was interrupted. Loader proce
 of 8 bits; LR is made of a whole batch, on the device that trains.
 """
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from srkit.data.images import bicubic_lr, lanczos_lr, norm, to_tensor
 from srkit.data.photos import Photos
@@ -123,26 +122,6 @@ class Steps:
     def __iter__(self) -> Iterator[list[int]]:
         for step in range(self.start, self.iterations):
             yield list(share(step, self.batch, self.rank, self.world))
-
-
-def crops_per_second(
-    photos: Photos, crop: int, seconds: float = 2.0, workers: int = 0, batch: int = 16
-) -> float:
-    """How many HR crops a second the loader delivers, over some `seconds` after the first batches.
-
-    No decoded photograph is kept in memory, as in a set that is larger than it.
-    """
-    steps = 1_000_000_000 // batch
-    uncached = replace(photos, cache_bytes=0, _cache={}, _cached_bytes=0)
-    pairs = Pairs(uncached, 1, crop, steps * batch)
-    loader = iter(DataLoader(pairs, batch_sampler=Steps(0, steps, batch), num_workers=workers))
-    for _ in range(1 + 2 * workers):  # what was made before the clock starts
-        next(loader)
-    began, done = time.perf_counter(), 0
-    while (elapsed := time.perf_counter() - began) < seconds:
-        next(loader)
-        done += batch
-    return done / elapsed
 
 
 # --- The middles ---------------------------------------------------------------------------------

@@ -76,7 +76,9 @@ def ablate(
             plan = variant(name, preset, seed, **dict(changes or {}))
             place = Path(out) / folder_of(name, seed)
             facts = {"preset": preset, "commit": paths.commit()}
-            path, _ = train_or_load(plan, photos, held_out, place, content, device, metadata=facts)
+            path, _ = train_or_load(
+                plan, photos, held_out, place, content=content, device=device, metadata=facts
+            )
             files[folder_of(name, seed)] = path
     rows = measure(
         ["bicubic", *files], held_out, 2, networks, f"ablation-{preset}", seeds[0], device, files

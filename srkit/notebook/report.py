@@ -24,7 +24,7 @@ from srkit.paths import shown
 from srkit.training.recipes import check_preset
 
 # The longest that one cell may take, in seconds; None is for ever.
-CELL_TIMEOUT = {"smoke": 300, "demo": 900, "laptop": None, "gpu": None, "paper": None}
+CELL_TIMEOUT = {"smoke": 300, "demo": 900, "laptop": None, "cpu": None, "gpu": None, "paper": None}
 
 
 class NotebookError(RuntimeError):

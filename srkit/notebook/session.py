@@ -24,7 +24,7 @@ from srkit.training.loop import train_or_load
 from srkit.training.recipes import Recipe, check_preset
 
 # How many held-out photographs a preset measures; None is all of them.
-MEASURED = {"smoke": 3, "demo": None, "laptop": 100, "gpu": 1_000, "paper": None}
+MEASURED = {"smoke": 3, "demo": None, "laptop": 100, "cpu": 1_000, "gpu": 1_000, "paper": None}
 
 SMALLEST = 128  # pixels; the figures need something to show
 
@@ -70,14 +70,14 @@ class Session:
         return photos.require_size(plan.crop)
 
     def vgg19(self, content: str = "auto") -> str:
-        """The VGG19 to train with: as named; "auto" in the presets gpu and paper is torchvision's,
+        """The VGG19 to train with: as named; "auto" in the long presets is torchvision's,
         downloaded, since no long run is to be spent on an untrained one."""
-        long = self.preset in ("gpu", "paper") and "SRKIT_VGG19" not in os.environ
+        long = self.preset in paths.LONG_PRESETS and "SRKIT_VGG19" not in os.environ
         return "torchvision" if long and content == "auto" else content
 
     def inception(self) -> tuple[list[FIDInception], str]:
-        """`available_inception`; the presets gpu and paper download it where it is missing."""
-        return available_inception(self.device, fetch=self.preset in ("gpu", "paper"))
+        """`available_inception`; the long presets download it where it is missing."""
+        return available_inception(self.device, fetch=self.preset in paths.LONG_PRESETS)
 
     def train(
         self, plan: Recipe, content: str = "auto", part: str = "", **options: Any
@@ -90,7 +90,8 @@ class Session:
         photos, held_out = self.training_photos(plan), open_photos(self.data, "val")
         out = paths.runs(self.preset) / (plan.folder + part)
         options["metadata"] = {"preset": self.preset, "commit": paths.commit()}
-        return train_or_load(plan, photos, held_out, out, content, self.device, **options)
+        options |= {"content": content, "device": self.device}
+        return train_or_load(plan, photos, held_out, out, **options)
 
     def save(self, figure: Figure, name: str) -> Path:
         """Write a figure under its name, such as "fig4.png", and say where."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 
 
@@ -84,11 +83,11 @@ def own_device(device: torch.device) -> torch.device:
     return device
 
 
-def spread(network: nn.Module, world: World, unused: bool = False) -> nn.Module:
-    """The network as DistributedDataParallel; itself in a world of one. `unused`: some parameters
-    get no gradient."""
+def data_parallel(network: nn.Module, world: World, unused: bool = False) -> nn.Module | None:
+    """The network in DistributedDataParallel; None in a world of one. `unused`: some parameters get
+    no gradient."""
     if world.size == 1:
-        return network
+        return None
     return DistributedDataParallel(
         network,
         broadcast_buffers=False,
@@ -98,42 +97,8 @@ def spread(network: nn.Module, world: World, unused: bool = False) -> nn.Module:
 
 
 def synchronised(network: nn.Module, world: World, device: torch.device) -> nn.Module:
-    """The network with BatchNorm statistics that are taken over all processes: by SyncBatchNorm on
-    GPUs, and by `CPUSyncBatchNorm` on the CPU, for which PyTorch has none."""
-    if world.size == 1:
+    """The network with BatchNorm statistics that are taken over all processes, on GPUs; on the CPU,
+    for which PyTorch has no such layer, each process takes its own."""
+    if world.size == 1 or device.type != "cuda":
         return network
-    if device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    for module in network.modules():
-        for name, child in module.named_children():
-            if isinstance(child, nn.BatchNorm2d):
-                shared = CPUSyncBatchNorm(child.num_features, child.eps, child.momentum)
-                shared.load_state_dict(child.state_dict())
-                setattr(module, name, shared)
-    return network
-
-
-class CPUSyncBatchNorm(nn.BatchNorm2d):
-    """BatchNorm over the batch of all processes, on the CPU: sums of x and x^2 are added up by
-    Gloo, forwards and backwards. For tests and small runs.
-
-    Shape: (B, C, H, W) -> (B, C, H, W).
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return super().forward(x)
-        count = x.new_tensor([x.numel() / x.shape[1]])
-        sums = torch.cat([x.sum((0, 2, 3)), (x * x).sum((0, 2, 3)), count])  # (2 C + 1,)
-        total = all_reduce(sums)
-        mean, square = (total[:-1] / total[-1]).chunk(2)
-        variance = square - mean * mean
-        with torch.no_grad():
-            assert self.running_mean is not None and self.running_var is not None
-            assert self.num_batches_tracked is not None and self.momentum is not None
-            self.num_batches_tracked += 1
-            unbiased = variance * total[-1] / (total[-1] - 1)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(unbiased, self.momentum)
-        scale = (self.weight * (variance + self.eps).rsqrt())[:, None, None]
-        return (x - mean[:, None, None]) * scale + self.bias[:, None, None]
+    return nn.SyncBatchNorm.convert_sync_batchnorm(network)

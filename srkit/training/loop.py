@@ -1,17 +1,16 @@
 """Training: the loop, what it writes, and exact resume (the report's section 5)."""
 
-import json
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,94 +18,104 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from srkit.data.crops import Pairs, Steps, centre_crops, lr_and_hr
-from srkit.data.images import to_image
 from srkit.data.leakage import check_apart
 from srkit.data.photos import Photos
 from srkit.devices import pick_device
-from srkit.files import replacing
 from srkit.paths import shown
-from srkit.training import checkpoints, distributed, run_folder
-from srkit.training.checkpoints import pack
-from srkit.training.diagnostics import warnings_in
+from srkit.training import distributed
 from srkit.training.recipes import Recipe, TrainingError
-from srkit.training.run_folder import describe, resume, run_key
+from srkit.training.run_folder import OnSample, Run, describe, resume, run_key
 from srkit.training.state import State, content_loss, for_device, start
-from srkit.training.step import train_step, validate, what_fits
-from srkit.weights import load_generator, save_generator
+from srkit.training.step import train_step
+from srkit.weights import load_generator
 
 ASKED = 10  # updates between two times that several processes ask each other whether to stop
 
-SETTLED = 1000  # updates at most, or a fifth of the run, before anything is warned of
+
+@dataclass(frozen=True)
+class Options:
+    """How a recipe is run, which changes nothing of its outcome but for the content network."""
+
+    content: str = "auto"  # the VGG19, see `srkit.weights.load_vgg19`
+    device: str = "auto"  # auto, cpu or cuda
+    workers: int = -1  # processes that load photographs; 0 is this one, -1 the cores for a GPU
+    minutes: float | None = None  # save and stop after so long; the same call goes on
+    tensorboard: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # into the checkpoint
+    on_sample: OnSample | None = None  # at each validation
 
 
 def train(
-    recipe: Recipe,
-    photos: Photos,
-    held_out: Photos,
-    out: str | Path,
-    content: str = "auto",
-    device: str = "auto",
-    workers: int = -1,
-    metadata: dict[str, Any] | None = None,
-    on_sample: Callable[[State, dict[str, Any], Tensor], None] | None = None,
-    tensorboard: bool = False,
-    minutes: float | None = None,
+    recipe: Recipe, photos: Photos, held_out: Photos, out: str | Path, **options: Any
 ) -> Path:
     """Run a recipe to its end, or on from where it stopped; returns the generator's checkpoint.
 
     Into the folder `out` go `log.jsonl` (a line every `recipe.log_every` steps), `times.jsonl` (the
     same steps' seconds and images/s), `samples/` (a held-out crop over time), `checkpoint-*.pt` (to
     resume from) and `generator.safetensors` (the EMA generator). A run that was killed and begun
-    again ends with the same log, samples and weights as one that was not. `on_sample(state, row,
-    sr)` is called at every validation. Ctrl-C ends the step, saves, and says how to go on; so does
-    the end of so many `minutes`, for machines that are lent by the hour. `workers` processes load
-    photographs: 0 is this one, -1 as many as there are cores on a GPU, and 0 on a CPU.
+    again ends with the same log, samples and weights as one that was not. Ctrl-C ends the step,
+    saves, and says how to go on; so does the end of `minutes`. `options` are those of `Options`.
 
     Raises TrainingError where the run cannot start, resume or go on, DataError where a held-out
     photograph is among those to be trained on.
     """
-    began, out = time.monotonic(), Path(out)
-    recipe = for_device(recipe, pick_device(device))
+    began, out, how = time.monotonic(), Path(out), Options(**options)
+    recipe = for_device(recipe, pick_device(how.device))
     check_apart(photos, held_out)
-    world = distributed.join(distributed.own_device(pick_device(device)))
-    state = start(recipe, len(photos.classes), content, device, world)
+    run = prepare(recipe, photos, held_out, out, how)
+    state, batches = run.state, loader(run.state, photos, how.workers)
+    quiet = None if state.world.first else True
+    bar = tqdm(total=recipe.iterations, initial=state.step, unit="step", disable=quiet)
+    with signals_noted() as stop, bar, run:
+        for crops, labels in batches:
+            update(run, crops, labels)
+            bar.update()
+            if state.step == recipe.iterations or (state.world.size > 1 and state.step % ASKED):
+                continue
+            late = how.minutes is not None and time.monotonic() - began > 60 * how.minutes
+            if state.world.any(late or bool(stop), state.device):
+                run.save()
+                if state.world.first:
+                    print(f"stopped at step {state.step} and saved; the same command goes on there")
+                raise KeyboardInterrupt
+    return out / "generator.safetensors"
+
+
+def prepare(recipe: Recipe, photos: Photos, held_out: Photos, out: Path, how: Options) -> Run:
+    """Networks and optimisers as a recipe begins, or as the run in `out` left them."""
+    world = distributed.join(distributed.own_device(pick_device(how.device)))
+    state = start(recipe, len(photos.classes), how.content, how.device, world)
     state.key = run_key(recipe, state.content, photos)
     if world.first:
         (out / "samples").mkdir(parents=True, exist_ok=True)
     world.wait()
-    facts = describe(state, photos) | (metadata or {})
+    facts = describe(state, photos) | dict(how.metadata)
     resume(state, out, facts)
     watched = centre_crops(held_out, recipe.watch_crop, recipe.watch)
-    run = Run(state, watched, out, facts, on_sample, tensorboard)
-    batches = loader(state, photos, workers)
-    bar = tqdm(
-        total=recipe.iterations, initial=state.step, unit="step",
-        disable=None if world.first else True,
-    )  # fmt: skip
-    with signals_noted() as stop, bar, run:
-        for hr, labels in batches:
-            hr = hr.to(state.device, non_blocking=True)
-            lr, hr = lr_and_hr(hr, recipe.scale, recipe.lr_filter)
-            lr, hr = (x.contiguous(memory_format=torch.channels_last) for x in (lr, hr))
-            detail = recipe.logs(state.step + 1)
-            labels = labels.to(state.device, non_blocking=True)
-            log = {}
-            with suppress(torch.OutOfMemoryError), compilation(recipe, run):
-                log = train_step(state, lr, hr, labels, detail)
-            if not log:  # what the step had allocated is free again only here
-                raise TrainingError(what_fits(state, lr, hr, labels))
-            bar.update()
-            if detail:
-                run.record(log)
-            if state.step == recipe.iterations or (world.size > 1 and state.step % ASKED):
-                continue
-            late = minutes is not None and time.monotonic() - began > 60 * minutes
-            if world.any(late or bool(stop), state.device):
-                run.save()
-                if world.first:
-                    print(f"stopped at step {state.step} and saved; the same command goes on there")
-                raise KeyboardInterrupt
-    return out / "generator.safetensors"
+    return Run(state, watched, out, facts, how.on_sample, how.tensorboard)
+
+
+def update(run: Run, crops: Tensor, labels: Tensor) -> None:
+    """One update from 8-bit crops, (B, 3, crop, crop), and what is to be logged of it."""
+    state, recipe = run.state, run.state.recipe
+    hr = crops.to(state.device, non_blocking=True)
+    lr, hr = lr_and_hr(hr, recipe.scale, recipe.lr_filter)
+    lr, hr = (x.contiguous(memory_format=torch.channels_last) for x in (lr, hr))
+    labels = labels.to(state.device, non_blocking=True)
+    detail = recipe.logs(state.step + 1)
+    try:
+        with compilation(recipe, run):
+            log = train_step(state, lr, hr, labels, detail)
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"out of memory with {len(hr)} crops of {recipe.crop}x{recipe.crop}: --set"
+            f" accumulate={min(recipe.batch, 2 * recipe.accumulate)} trains on the same batch in"
+            f" more parts, --set batch={max(1, recipe.batch // 2)} and --set"
+            f" crop={recipe.crop // 2} on less (a run that was begun keeps its settings: give"
+            " another --out)"
+        ) from error
+    if detail:
+        run.record(log)
 
 
 def train_stages(
@@ -139,9 +148,12 @@ def loader(state: State, photos: Photos, workers: int = 0) -> DataLoader:
     pairs = Pairs(photos, recipe.scale, recipe.crop, recipe.iterations * recipe.batch, recipe.seed)
     steps = Steps(state.step, recipe.iterations, recipe.batch, world.rank, world.size)
     return DataLoader(
-        pairs, batch_sampler=steps, num_workers=workers, persistent_workers=workers > 0,
+        pairs,
+        batch_sampler=steps,
+        num_workers=workers,
+        persistent_workers=workers > 0,
         pin_memory=state.device.type == "cuda",
-    )  # fmt: skip
+    )
 
 
 @contextmanager
@@ -168,7 +180,7 @@ def signals_noted() -> Iterator[list[int]]:
 
 
 @contextmanager
-def compilation(recipe: Recipe, run: "Run") -> Iterator[None]:
+def compilation(recipe: Recipe, run: Run) -> Iterator[None]:
     """Around an update: says that the first one compiles, and what to do where that fails."""
     first = recipe.compile and run.state.step == run.first_step
     if first and run.state.world.first:
@@ -184,174 +196,18 @@ def compilation(recipe: Recipe, run: "Run") -> Iterator[None]:
         raise TrainingError(f"the networks do not compile ({line}); use compile=False") from error
 
 
-@dataclass
-class Run:
-    """What a run writes; only the first process does."""
-
-    state: State
-    watched: Tensor  # (N, 3, H, W) in [0, 1]
-    out: Path
-    facts: dict[str, Any]
-    on_sample: Callable[[State, dict[str, Any], Tensor], None] | None
-    tensorboard: bool
-
-    def __enter__(self) -> "Run":
-        detail = self.watched.diff(dim=-1).abs().mean((1, 2, 3))
-        self.kept = int(detail.argmax())  # the crop that samples show
-        self.rows = run_folder.read_rows(self.out / "log.jsonl")
-        self.began = time.perf_counter()
-        self.first_step = self.state.step
-        self.timed = (self.began, self.state.step)  # the row of times.jsonl before
-        self.board = None
-        if self.state.world.first:
-            self.write_picture(self.watched[self.kept], self.out / "held_out.png")
-            self.board = board(self.out, self.state.step) if self.tensorboard else None
-        return self
-
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        unchanged = self.state.step == self.first_step and checkpoints.found(self.out)
-        if kind is None and not unchanged:
-            self.save()
-        if self.board is not None:
-            self.board.close()
-
-    def record(self, log: dict[str, Tensor]) -> None:
-        """Log, sample and save at a step that the recipe logs. Raises TrainingError naming the
-        first term that was not finite, and the checkpoint before."""
-        state, recipe = self.state, self.state.recipe
-        row = log_row(state, log)  # sums over all processes: each must be here
-        self.check_finite()
-        if state.world.first:
-            sr = None
-            if recipe.samples(state.step):
-                row["psnr_raw"], _ = validate(state.generator, self.watched, recipe.scale)
-                row["psnr"], sr = validate(state.ema, self.watched, recipe.scale)
-                self.write_sample(sr)
-            told = {text for old in self.rows for text in old.get("warnings", [])}
-            self.rows = [*self.rows, row]
-            early = min(recipe.iterations // 5, SETTLED)
-            settled = [row for row in self.rows if row["step"] > early]
-            new = [text for text in warnings_in(settled) if text not in told]
-            if new:
-                row["warnings"] = new
-                tqdm.write("\n".join(f"step {state.step}: {text}" for text in new))
-            self.write_row(row)
-            if sr is not None and self.on_sample:
-                self.on_sample(state, row, sr)
-        if recipe.saves(state.step):
-            self.save()
-
-    def check_finite(self) -> None:
-        """Raise TrainingError where a term has ceased to be finite since the last check, naming the
-        first one."""
-        if not self.state.bad:
-            return
-        never = torch.iinfo(torch.long).max
-        steps = torch.stack([*self.state.bad.values()])
-        firsts = self.state.world.least(torch.where(steps > 0, steps, never)).tolist()
-        if min(firsts) == never:
-            return
-        own = [n for n, at in zip(self.state.bad, firsts, strict=True) if at == min(firsts)]
-        terms = [name for name in own if name != "generator" and "gradient" not in name]
-        self.stop_for(f"{' and '.join(sorted(terms or own))} not finite at step {min(firsts)}")
-
-    def check_weights(self) -> None:
-        """Raise TrainingError where a network holds NaN or infinity: nobody could go on from it."""
-        for name in ("generator", "ema", "discriminator"):
-            network = getattr(self.state, name)
-            values = network.state_dict().values() if network else ()
-            if not all(bool(value.isfinite().all()) for value in values):
-                self.stop_for(f"weights of the {name} not finite at step {self.state.step}")
-
-    def stop_for(self, what: str) -> NoReturn:
-        """Raise TrainingError, naming the checkpoint before."""
-        good = checkpoints.found(self.out)
-        where = f"the last good checkpoint is {good[0].name}" if good else "no checkpoint yet"
-        raise TrainingError(
-            f"{what}, nothing was saved since; {where}."
-            " Lower the learning rate or the term's weight, or use precision fp32"
-        )
-
-    def write_sample(self, sr: Tensor) -> None:
-        path = self.out / "samples" / f"step_{self.state.step:07d}.png"
-        self.write_picture(sr[self.kept], path)
-
-    def write_picture(self, picture: Tensor, path: Path) -> None:
-        with replacing(path) as file:
-            to_image(picture).save(file, format="PNG")
-
-    def write_row(self, row: dict[str, Any]) -> None:
-        """The row into log.jsonl, which two runs have alike, and its times beside it."""
-        now, step, recipe = time.perf_counter(), self.state.step, self.state.recipe
-        update = (now - self.timed[0]) / (step - self.timed[1])  # seconds, since the row before
-        times = {"step": step, "seconds": round(now - self.began, 3)}
-        times["images_per_second"] = round(recipe.batch / update, 2)
-        times["seconds_left"] = round((recipe.iterations - step) * update)
-        self.timed = (now, step)
-        for name, line in (("log.jsonl", row), ("times.jsonl", times)):
-            with (self.out / name).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        if self.board is not None:
-            for name, value in (row | times).items():
-                if isinstance(value, float):
-                    self.board.add_scalar(name, value, row["step"])
-
-    def save(self) -> None:
-        """A checkpoint to resume from, and the generator as it is."""
-        state = self.state
-        self.check_finite()
-        self.check_weights()
-        if state.world.first:
-            seen = {"iterations": state.step, "images_seen": state.step * state.recipe.batch}
-            facts = self.facts | seen
-            checkpoints.save(self.out, state.step, pack(state, facts))
-            path = self.out / "generator.safetensors"
-            save_generator(path, state.ema, state.recipe.settings(), facts)
-        state.world.wait()
-
-
-def board(out: Path, step: int) -> Any:
-    """A TensorBoard writer that goes on after `step`. Raises TrainingError without the package."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise TrainingError("TensorBoard is not installed: pip install tensorboard") from error
-    return SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
-
-
-def log_row(state: State, log: dict[str, Tensor]) -> dict[str, Any]:
-    """One line of log.jsonl: every number a function of recipe, photographs and step alone. Losses
-    are means over the whole batch, diagnostics over the first process's share of it."""
-    row: dict[str, Any] = {"step": state.step, "images": state.step * state.recipe.batch}
-    own = [name for name in log if name.startswith("gradient_")] + ["colour_drift", "checkerboard"]
-    shared = [name for name in log if name not in own]
-    means = state.world.sum(torch.stack([log[name] for name in shared])) / state.world.size
-    row |= dict(zip(shared, means.tolist(), strict=True))
-    row |= {name: float(log[name]) for name in own if name in log}
-    if row.get("gradient_content") and row.get("gradient_adversarial"):
-        row["content_to_adversarial"] = row["gradient_content"] / row["gradient_adversarial"]
-    row["learning_rate"] = state.recipe.learning_rate_at(state.step - 1)
-    return row
-
-
 def train_or_load(
-    plan: Recipe,
-    photos: Photos,
-    held_out: Photos,
-    out: str | Path,
-    content: str = "auto",
-    device: str = "auto",
-    **options: Any,
+    plan: Recipe, photos: Photos, held_out: Photos, out: str | Path, **options: Any
 ) -> tuple[Path, bool]:
     """Run a recipe, unless `out` holds the finished run of the same recipe, content network and
     photographs. Returns the generator's checkpoint, and whether it was computed, and prints which.
 
     A run of anything else in `out` is moved to `out`-KEY, and comes back when it is asked for.
-    `options` are `train`'s: on_sample, workers, metadata.
+    `options` are those of `Options`.
     """
-    out = Path(out)
-    plan = for_device(plan, pick_device(device))
-    key = run_key(plan, content_loss(plan, content), photos)
+    out, how = Path(out), Options(**options)
+    plan = for_device(plan, pick_device(how.device))
+    key = run_key(plan, content_loss(plan, how.content), photos)
     there, aside = finished(out), out.with_name(f"{out.name}-{key}")
     if there and there["key"] != key:
         out.rename(out.with_name(f"{out.name}-{there['key']}"))
@@ -362,7 +218,7 @@ def train_or_load(
     computed = there is None or there["iterations"] < plan.iterations
     if computed:
         print(f"computing {plan.iterations} updates into {shown(out)}")
-        train(plan, photos, held_out, out, content, device, **options)
+        train(plan, photos, held_out, out, **options)
     print(f"{'computed' if computed else 'loaded'} {shown(out)}, key {key}")
     return out / "generator.safetensors", computed
 

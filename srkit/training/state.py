@@ -30,16 +30,19 @@ class State:
     step: int = 0  # updates done
     key: str = ""  # of `run_key`; set by `train`
     world: World = field(default_factory=World)
-    # The networks as they are called in training: over several processes, wrapped.
-    spread_generator: nn.Module | None = None
-    spread_discriminator: nn.Module | None = None
+    # Over several processes, the networks in DistributedDataParallel, as training calls them.
+    ddp_generator: nn.Module | None = None
+    ddp_discriminator: nn.Module | None = None
     bad: dict[str, Tensor] = field(default_factory=dict)  # term -> step at which it was not finite
 
 
 def start(
-    recipe: Recipe, classes: int, content: str = "auto", device: str = "auto",
+    recipe: Recipe,
+    classes: int,
+    content: str = "auto",
+    device: str = "auto",
     world: World | None = None,
-) -> State:  # fmt: skip
+) -> State:
     """Fresh networks and optimisers for a recipe; the weights depend on its seed alone.
 
     `content` is the VGG19 to use (see `srkit.weights.load_vgg19`). With `recipe.start_from` the
@@ -76,7 +79,7 @@ def start(
     state = State(
         recipe, where, generator, ema.eval().requires_grad_(False), adam(generator), world=world
     )
-    state.spread_generator = distributed.spread(generator, world)
+    state.ddp_generator = distributed.data_parallel(generator, world)
     state.content = content_loss(recipe, content)
     if state.content is not None:
         state.content.to(where).to(memory_format=torch.channels_last)
@@ -87,7 +90,7 @@ def start(
         state.discriminator = ready(build_discriminator(kind, classes, width))
         state.discriminator_optimiser = adam(state.discriminator)
         unused = kind == "sr-ugan" and not recipe.class_loss
-        state.spread_discriminator = distributed.spread(state.discriminator, world, unused)
+        state.ddp_discriminator = distributed.data_parallel(state.discriminator, world, unused)
     return state
 
 

@@ -68,7 +68,7 @@ def autocast(state: State) -> torch.autocast:
 
 def generate(state: State, lr: Tensor) -> Tensor:
     """The generator's prediction in training, float32."""
-    network = state.spread_generator or state.generator
+    network = state.ddp_generator or state.generator
     with autocast(state):
         return network(lr).float()
 
@@ -86,7 +86,7 @@ def discriminator_backward(
     """Eq. (8) and its gradient; `sr` carries no graph. Returns the terms, times `share`."""
     assert state.discriminator is not None
     state.discriminator.requires_grad_(True)
-    network = state.spread_discriminator or state.discriminator
+    network = state.ddp_discriminator or state.discriminator
     with autocast(state):
         validity_hr, class_logits = judge(network, hr)
         validity_sr, _ = judge(network, sr)
@@ -156,47 +156,6 @@ def update_ema(ema: nn.Module, model: nn.Module, step: int, decay: float) -> Non
     for average, value in zip(averages, values, strict=True):
         if not average.is_floating_point():
             average.copy_(value)
-
-
-def what_fits(state: State, lr: Tensor, hr: Tensor, labels: Tensor) -> str:
-    """After running out of memory: what to set, by trying smaller parts of the batch and crop, in
-    this process alone."""
-    state.spread_generator = state.spread_discriminator = None
-    crop, batch, size = hr.shape[-1], len(hr), state.world.size
-    side, count = crop, batch
-    while side >= 32:
-        while count > 1:
-            count = count // 2
-            cut = side // state.recipe.scale
-            if fits(state, lr[:count, :, :cut, :cut], hr[:count, :, :side, :side], labels[:count]):
-                smaller = "" if side == crop else f" --set crop={side}"
-                parts = -(-batch // count)
-                return (
-                    f"out of memory with {batch} crops of {crop}x{crop}; {count} of {side}x{side}"
-                    f" fit: --set accumulate={parts}{smaller} trains on the same batch in parts,"
-                    f" --set batch={count * size}{smaller} on a smaller one (a run that was begun"
-                    " keeps its settings: give another --out)"
-                )
-        side, count = side // 2, 2
-    return (
-        f"out of memory with {batch} crops of {crop}x{crop}, and no smaller ones fit: use the CPU"
-    )
-
-
-def fits(state: State, lr: Tensor, hr: Tensor, labels: Tensor) -> bool:
-    """Whether both backward passes fit into memory. No weight is changed."""
-    try:
-        sr = generate(state, lr)
-        if state.discriminator is not None:
-            discriminator_backward(state, sr.detach(), hr, labels, 1.0)
-        generator_backward(state, sr, lr, hr, labels, 1.0, True)
-    except torch.OutOfMemoryError:
-        return False
-    finally:
-        for optimiser in (state.generator_optimiser, state.discriminator_optimiser):
-            if optimiser is not None:
-                optimiser.zero_grad(set_to_none=True)
-    return True
 
 
 def note_bad(state: State, log: dict[str, Tensor]) -> None:

@@ -17,7 +17,6 @@ from srkit.data import (
     Steps,
     bicubic_lr,
     centre_crops,
-    crops_per_second,
     embedded,
     lr_and_hr,
     packed,
@@ -245,12 +244,6 @@ def test_spawned_workers_change_nothing(make_folder, tmp_path, kind):
     assert len(alone) == len(spawned) == 4
     for a, b in zip(alone, spawned, strict=True):
         assert all(map(torch.equal, a, b))
-
-
-def test_crops_per_second_decodes_anew(make_folder):
-    photos = photo_folder(make_folder({"a.png": (40, 36), "b.png": (40, 36)}))
-    assert crops_per_second(photos, 32, seconds=0.05, batch=2) > 1
-    assert not photos._cache
 
 
 # --- The middles ---------------------------------------------------------------------------------

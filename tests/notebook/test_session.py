@@ -60,7 +60,7 @@ def test_photographs_smaller_than_the_crop_are_left_out_aloud(make_folder, capsy
 def test_long_presets_ask_for_the_real_vgg19(monkeypatch, make_folder, tmp_path):
     folder = make_folder({"a.png": (40, 40), "b.png": (40, 40), "c.png": (40, 40)})
     asked = []
-    fake = lambda *a, **_: asked.append(a[4]) or (a[3], True)
+    fake = lambda *a, content, **_: asked.append(content) or (a[3], True)
     monkeypatch.setattr("srkit.notebook.session.train_or_load", fake)
     for preset in ("smoke", "gpu"):
         Session(preset, str(folder), 0, "cpu", tmp_path).train(recipe("sr-ugan", "smoke"))

@@ -34,7 +34,14 @@ def attempt(out: Path, model: str, seconds: float | None = None) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            train(recipe(model, "smoke", **CHANGES), photos(0), photos(1), out, "untrained", "cpu")
+            train(
+                recipe(model, "smoke", **CHANGES),
+                photos(0),
+                photos(1),
+                out,
+                content="untrained",
+                device="cpu",
+            )
         except BaseException as error:
             print(error, file=sys.stderr)
             os._exit(1)
