@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
+from scipy.optimize import brentq
+from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 
@@ -34,7 +36,7 @@ def luma(rgb: np.ndarray) -> np.ndarray:
 
     Shape: (H, W, 3) in [0, 255] -> (H, W).
     """
-    return 16 + rgb @ np.array([65.481, 128.553, 24.966]) / 255
+    return rgb2ycbcr(rgb / 255)[..., 0]
 
 
 def prepare(a: Picture, b: Picture, channel: str, border: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,10 +68,15 @@ def ssim(sr: Picture, hr: Picture, channel: str = "y", border: int = 2) -> float
     first, second = prepare(sr, hr, channel, border)
     return float(
         structural_similarity(
-            second, first, data_range=255, channel_axis=-1 if channel == "rgb" else None,
-            gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+            second,
+            first,
+            data_range=255,
+            channel_axis=-1 if channel == "rgb" else None,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
         )
-    )  # fmt: skip
+    )
 
 
 def power_spectrum(picture: Picture, bins: int = 48) -> tuple[np.ndarray, np.ndarray]:
@@ -92,16 +99,14 @@ def strength_for(
 ) -> float:
     """The strength, between 0 and `high`, at which `distort(strength)` has a PSNR of `target` dB.
 
-    By bisection; the PSNR (RGB) must fall as the strength grows.
+    The PSNR (RGB) must fall from above the target to below it as the strength grows.
+    Raises ValueError where it does not.
     """
-    low = 0.0
-    for _ in range(24):
-        middle = (low + high) / 2
-        if psnr(distort(middle), hr, "rgb", border) > target:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+
+    def above(strength: float) -> float:
+        return min(psnr(distort(strength), hr, "rgb", border), 1e3) - target  # inf at strength 0
+
+    return float(brentq(above, 0.0, high, xtol=1e-6 * high))
 
 
 def protocol(channel: str = "y", border: int = 2) -> str:

@@ -60,8 +60,10 @@ def commit() -> str | None:
     try:
         out = subprocess.run(
             ["git", "-C", str(PACKAGE.parent), "rev-parse", "--short=12", "HEAD"],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return out.stdout.strip()

@@ -138,6 +138,8 @@ TRAINED = {name: name for name in GENERATORS} | {"sr-ugan-large-batch": "sr-ugan
 
 MOST_BYTES = 32_000_000  # of a shipped checkpoint
 
+METADATA = "srkit"  # the key of what a checkpoint says of itself, as JSON
+
 
 def check_trained(name: str) -> str:
     """Return the name of a trained network. Raises ValueError where it is none of ours."""
@@ -212,18 +214,10 @@ def save_generator(
         key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for key, value in generator.state_dict().items()
     }
-    text = {"settings": json.dumps(settings), "training": json.dumps(metadata)}
+    about = json.dumps({"settings": settings, "training": metadata})
     with replacing(path) as file:
-        file.write(_sorted_header(serialise(state, text)))
+        file.write(serialise(state, {METADATA: about}))  # one key: several come in any order
     return Path(path)
-
-
-def _sorted_header(content: bytes) -> bytes:
-    """A safetensors file with its header in order: the same weights are then the same bytes."""
-    length = int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + content[8 + length :]
 
 
 def load_generator(
@@ -241,7 +235,11 @@ def load_generator(
         with safe_open(path, framework="pt") as file:
             text = file.metadata() or {}
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        settings, training = json.loads(text["settings"]), json.loads(text["training"])
+        if METADATA in text:
+            about = json.loads(text[METADATA])
+        else:  # earlier files have two keys
+            about = {name: json.loads(text[name]) for name in ("settings", "training")}
+        settings, training = about["settings"], about["training"]
         found = (settings["model"], settings["scale"])
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise WeightsError(f"{path} is no srkit checkpoint, or is damaged: {error}") from error

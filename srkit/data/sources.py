@@ -15,13 +15,17 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", "
 EMBEDDED: dict[str, dict[str, tuple[str, ...]]] = {
     "train": {
         "motorcycle": ("motorcycle_left.png", "motorcycle_right.png"),
-        "galaxies": ("hubble_deep_field.jpg",), "tissue": ("ihc.png",), "retina": ("retina.jpg",),
+        "galaxies": ("hubble_deep_field.jpg",),
+        "tissue": ("ihc.png",),
+        "retina": ("retina.jpg",),
     },
     "val": {
-        "astronaut": ("astronaut.png",), "cat": ("chelsea.png",), "coffee": ("coffee.png",),
+        "astronaut": ("astronaut.png",),
+        "cat": ("chelsea.png",),
+        "coffee": ("coffee.png",),
         "rocket": ("rocket.jpg",),
     },
-}  # fmt: skip
+}
 
 NAMED = ("embedded", "imagenette")  # what `open_photos` knows by name alone
 
@@ -46,9 +50,11 @@ def embedded(split: str = "val", tile: int = 256) -> Photos:
 
 
 def photo_folder(
-    root: str | Path, split: str = "all", per_class: int | None = None,
+    root: str | Path,
+    split: str = "all",
+    per_class: int | None = None,
     short_side: int | None = None,
-) -> Photos:  # fmt: skip
+) -> Photos:
     """Photographs in a folder, with one subfolder a class (ImageNet layout) or none at all.
 
     Where `root` has the subfolders `train` or `val`, `split` chooses between them. Otherwise
@@ -117,9 +123,11 @@ def open_packed(
 
 
 def open_photos(
-    data: str = "embedded", split: str = "val", per_class: int | None = None,
+    data: str = "embedded",
+    split: str = "val",
+    per_class: int | None = None,
     short_side: int | None = None,
-) -> Photos:  # fmt: skip
+) -> Photos:
     """Photographs by the name that commands and notebooks take.
 
     "embedded"; "imagenette" or "imagenette:FOLDER" (torchvision downloads it into the folder,

@@ -204,9 +204,12 @@ class Extractor:
 
 
 def feature_stream(
-    source: Source, network: FIDInception, protocol: str = "pytorch", batch: int = 32,
+    source: Source,
+    network: FIDInception,
+    protocol: str = "pytorch",
+    batch: int = 32,
     progress: str | None = None,
-) -> Iterator[np.ndarray]:  # fmt: skip
+) -> Iterator[np.ndarray]:
     """Inception features of a source, (N_i, d) at a time, in its order. `progress` names a bar.
 
     Raises DataError or ValueError as `batches` and `as_images` do.
@@ -227,9 +230,12 @@ def feature_stream(
 
 
 def inception_features(
-    source: Source, network: FIDInception, protocol: str = "pytorch", batch: int = 32,
+    source: Source,
+    network: FIDInception,
+    protocol: str = "pytorch",
+    batch: int = 32,
     progress: str | None = None,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Inception features of a folder, Photos, array, tensor or iterator of pictures: (N, d)."""
     found = np.concatenate(list(feature_stream(source, network, protocol, batch, progress)))
     if not len(found):
@@ -238,9 +244,12 @@ def inception_features(
 
 
 def inception_statistics(
-    source: Source, network: FIDInception, protocol: str = "pytorch", batch: int = 32,
+    source: Source,
+    network: FIDInception,
+    protocol: str = "pytorch",
+    batch: int = 32,
     progress: str | None = None,
-) -> Statistics:  # fmt: skip
+) -> Statistics:
     """Statistics of the same, in memory bounded by the batch and d x d, with their space."""
     stream = feature_stream(source, network, protocol, batch, progress)
     return statistics(stream, space=space(network, protocol))

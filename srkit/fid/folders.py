@@ -39,10 +39,13 @@ class Comparison:
         """value, protocol, layer, n and weights; kid and interval where they were asked for."""
         wanted = {"kid": self.kid, "interval": self.interval}
         return {
-            "value": self.value, "protocol": self.protocol, "layer": self.layer,
-            "n": list(self.n), "weights": self.weights,
+            "value": self.value,
+            "protocol": self.protocol,
+            "layer": self.layer,
+            "n": list(self.n),
+            "weights": self.weights,
             **{name: value for name, value in wanted.items() if value is not None},
-        }  # fmt: skip
+        }
 
     def __str__(self) -> str:
         known = [
@@ -101,11 +104,18 @@ class Side:
 
 
 def compare(
-    a: str | Path, b: str | Path | None = None, protocol: str | None = None,
-    layer: int | None = None, weights: str | Path | None = None, save: str | Path | None = None,
-    with_kid: bool = False, rounds: int | None = None, paired: bool = False, batch: int = 32,
+    a: str | Path,
+    b: str | Path | None = None,
+    protocol: str | None = None,
+    layer: int | None = None,
+    weights: str | Path | None = None,
+    save: str | Path | None = None,
+    with_kid: bool = False,
+    rounds: int | None = None,
+    paired: bool = False,
+    batch: int = 32,
     device: str = "auto",
-) -> Comparison:  # fmt: skip
+) -> Comparison:
     """The FID between two folders of photographs, or saved statistics (.npz) in place of either.
 
     Protocol and layer are those of the saved statistics where they are not given, else "pytorch"
@@ -152,20 +162,29 @@ def compare(
 
 
 def check_options(
-    protocol: str | None, layer: int | None, batch: int, rounds: int | None, paired: bool,
-    keep: bool, alone: bool,
-) -> None:  # fmt: skip
+    protocol: str | None,
+    layer: int | None,
+    batch: int,
+    rounds: int | None,
+    paired: bool,
+    keep: bool,
+    alone: bool,
+) -> None:
     """Raise ValueError for options that are unknown or do nothing beside the others."""
     for wrong, message in [
-        (protocol not in (None, *PROTOCOLS),
-         f"unknown protocol {protocol!r}; accepted: {', '.join(PROTOCOLS)}"),
+        (
+            protocol not in (None, *PROTOCOLS),
+            f"unknown protocol {protocol!r}; accepted: {', '.join(PROTOCOLS)}",
+        ),
         (layer not in (None, *LAYERS), f"no layer of {layer} features; accepted: {sorted(LAYERS)}"),
         (batch < 1, f"--batch is 1 or more, not {batch}"),
-        (rounds is not None and rounds < 10,
-         f"--bootstrap takes 10 rounds or more, not {rounds}: fewer say nothing of 95%"),
+        (
+            rounds is not None and rounds < 10,
+            f"--bootstrap takes 10 rounds or more, not {rounds}: fewer say nothing of 95%",
+        ),
         (alone and keep, "--kid and --bootstrap compare A with B, and there is no B"),
         (paired and not keep, "--paired is for --kid or --bootstrap; an FID knows no pairs"),
-    ]:  # fmt: skip
+    ]:
         if wrong:
             raise ValueError(message)
 
@@ -197,8 +216,9 @@ def agreed_space(sides: list[Side], protocol: str | None, layer: int | None) -> 
                 f"{side.path} is of layer {own.layer}, but its mean has {size} entries"
             )
         for option, wanted, theirs in [
-            ("--protocol", protocol, own.protocol if own else None), ("--layer", layer, size),
-        ]:  # fmt: skip
+            ("--protocol", protocol, own.protocol if own else None),
+            ("--layer", layer, size),
+        ]:
             if wanted is not None and theirs is not None and wanted != theirs:
                 raise ValueError(f"{option} {wanted}, but {side.path} was made with {theirs}")
         protocols.append(own.protocol if own else None)

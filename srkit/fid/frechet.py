@@ -114,9 +114,12 @@ class Statistics:
 
     @classmethod
     def gaussian(
-        cls, mean: np.ndarray, covariance: np.ndarray, n: int | None = None,
+        cls,
+        mean: np.ndarray,
+        covariance: np.ndarray,
+        n: int | None = None,
         space: Space | None = None,
-    ) -> "Statistics":  # fmt: skip
+    ) -> "Statistics":
         """A set of which mean (d,) and covariance (d, d) are known; n where that is known too.
 
         Raises ValueError where the shapes do not fit, a number is not finite or complex, the matrix

@@ -26,9 +26,12 @@ class ResidualBlock(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.body = nn.Sequential(
-            conv(width, width), nn.BatchNorm2d(width), nn.PReLU(),
-            conv(width, width), nn.BatchNorm2d(width),
-        )  # fmt: skip
+            conv(width, width),
+            nn.BatchNorm2d(width),
+            nn.PReLU(),
+            conv(width, width),
+            nn.BatchNorm2d(width),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
@@ -157,9 +160,11 @@ class DownBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int):
         super().__init__()
         self.body = nn.Sequential(
-            conv(channels_in, channels_out), nn.LeakyReLU(0.2),
-            conv(channels_out, channels_out), nn.LeakyReLU(0.2),
-        )  # fmt: skip
+            conv(channels_in, channels_out),
+            nn.LeakyReLU(0.2),
+            conv(channels_out, channels_out),
+            nn.LeakyReLU(0.2),
+        )
         self.shortcut = conv(channels_in, channels_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -34,10 +34,12 @@ class UNetDiscriminator(nn.Module):
             spectral_norm(conv(many, few, bias=False)) for few, many in reversed(down)
         )
         self.last = nn.Sequential(
-            spectral_norm(conv(width, width, bias=False)), nn.LeakyReLU(0.2),
-            spectral_norm(conv(width, width, bias=False)), nn.LeakyReLU(0.2),
+            spectral_norm(conv(width, width, bias=False)),
+            nn.LeakyReLU(0.2),
+            spectral_norm(conv(width, width, bias=False)),
+            nn.LeakyReLU(0.2),
             conv(width, 1),
-        )  # fmt: skip
+        )
 
     def forward(self, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]

@@ -12,7 +12,8 @@ NOT_STATED = ("not stated", "–")
 REPORT: Said = {
     "lr": ('"down-sampled by a factor of 2x", "bi-cubic interpolation"', "section 3"),
     "crop": (
-        '"all HR downsampled to 256x256 pixels and LR downsampled to 128x128 pixels"', "section 4.3"
+        '"all HR downsampled to 256x256 pixels and LR downsampled to 128x128 pixels"',
+        "section 4.3",
     ),
     "photographs": ('"a training dataset of 180,000 images", some 180 a class', "section 4.3"),
     "batch": (
@@ -23,7 +24,7 @@ REPORT: Said = {
     "rate": ("1e-4 for 100,000 updates, 1e-5 for another 100,000", "section 5"),
     "optimiser": ('"the Adam optimization algorithm"; betas not stated', "section 5"),
     "content": ('VGG19, "the i-th convolutional layer"; which one is not stated', "section 2.1"),
-}  # fmt: skip
+}
 
 NATIVE_4X = ('"native 4x up-scaling needs to be tested"', "section 7")
 
@@ -36,7 +37,8 @@ REPORT_BY_MODEL: dict[str, Said] = {
         ),
         "generator": ("MSE + content + 0.001 adversarial", "Eq. (5)"),
         "discriminator": (
-            '"minimize both the validity loss and the class loss in parallel"', "Eq. (8)"
+            '"minimize both the validity loss and the class loss in parallel"',
+            "Eq. (8)",
         ),
         "classes": ('"The generator is not trained directly on these labels"', "section 4.2"),
     },
@@ -49,7 +51,7 @@ REPORT_BY_MODEL: dict[str, Said] = {
         "network": ("B residual blocks of width 64", "Figure 1"),
         "generator": ("MSE is defined; no training on it alone", "Eq. (1)"),
     },
-}  # fmt: skip
+}
 
 # Ledig et al., the source of the recipes "srresnet" and "srgan".
 LEDIG: Said = {

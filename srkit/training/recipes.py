@@ -170,7 +170,9 @@ RECIPES: dict[str, dict[str, Any]] = {
     "sr-ugan": {"model": "sr-ugan"},  # the report's, Eq. (5) and (8)
     # The first stage of SR-UGAN where it has two: MSE alone, as SRResNet is SRGAN's.
     "sr-ugan-mse": {
-        "model": "sr-ugan", "weights": Weights(1.0, 0.0, 0.0), "class_loss": False,
+        "model": "sr-ugan",
+        "weights": Weights(1.0, 0.0, 0.0),
+        "class_loss": False,
     },
     # Section 7: "a higher batch size (ideally > 32)"; see `same_images` and LARGE_BATCH.
     "sr-ugan-large-batch": {"model": "sr-ugan"},
@@ -183,9 +185,12 @@ RECIPES: dict[str, dict[str, Any]] = {
     # schedule stay SR-UGAN's, so that the difference is the discriminator's. Not taken over: L1 for
     # MSE, VGG19 at five layers before the ReLU, an adversarial weight of 0.1. Not yet measured.
     "modern": {
-        "model": "sr-ugan", "discriminator": "unet", "class_loss": False, "betas": (0.9, 0.99),
+        "model": "sr-ugan",
+        "discriminator": "unet",
+        "class_loss": False,
+        "betas": (0.9, 0.99),
     },
-}  # fmt: skip
+}
 RECIPES |= {f"{name}-4x": {**changes, "scale": 4} for name, changes in RECIPES.items()}  # native 4x
 
 # The recipe whose generator another goes on from. SRGAN starts from SRResNet (Ledig et al., section
