@@ -48,6 +48,9 @@ class Recipe:
     discriminator_width: int = 64
     start_from: str = ""  # a checkpoint whose generator is the start
     quick_start: bool = False  # initial weights by `models.quick_start`, not the framework's
+    # The generator's BatchNorm keeps to its running statistics in training, too. Those of a batch
+    # of 8 crops are noise that costs a short training decibels.
+    freeze_batchnorm: bool = False
     # The data (section 4.3).
     crop: int = 256  # HR pixels
     batch: int = 3

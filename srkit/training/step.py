@@ -24,7 +24,7 @@ def train_step(
     each term's gradient norm, the colour drift and the checkerboard (see `diagnostics`).
     """
     set_learning_rate(state)
-    state.generator.train()
+    train_mode(state.generator, state.recipe.freeze_batchnorm)
     count = state.recipe.accumulate
     parts = list(zip(*(x.tensor_split(count) for x in (lr, hr, labels)), strict=True))
     predicted = [generate(state, lr)] if len(parts) == 1 else None  # (B, 3, H, W)
@@ -47,6 +47,14 @@ def train_step(
     update_ema(state.ema, state.generator, state.step, state.recipe.ema)
     note_bad(state, log)
     return log
+
+
+def train_mode(generator: nn.Module, freeze_batchnorm: bool) -> None:
+    """The generator in training mode, but for its BatchNorm where that is to be frozen."""
+    generator.train()
+    for module in generator.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train(not freeze_batchnorm)
 
 
 def share_of(state: State, part: Tensor) -> float:

@@ -130,6 +130,18 @@ def test_a_training_step_moves_the_ema_s_batchnorm():
     assert torch.allclose(state.ema.merge[1].running_mean, by_hand, rtol=1e-5)  # float32
 
 
+def test_frozen_batchnorm_keeps_its_statistics_and_learns_its_weights():
+    state = start(smoke(freeze_batchnorm=True), 3, device="cpu")
+    layer = state.generator.merge[1]
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    lr, hr, labels = batch(2)
+    expected = float(losses.mse_loss(state.generator.eval()(lr).detach(), hr))
+    log = train_step(state, lr, hr, labels)
+    assert float(log["mse"]) == pytest.approx(expected, rel=1e-5)  # as in evaluation mode
+    same = {name: torch.equal(value, before[name]) for name, value in layer.state_dict().items()}
+    assert same["running_mean"] and same["running_var"] and not same["weight"]
+
+
 def test_srresnet_overfits_a_batch():
     plan = smoke(width=8, iterations=120, drop_at=100, learning_rate=1e-2)
     state = start(plan, 3, device="cpu")
