@@ -101,9 +101,9 @@ class Session:
     def write(self, text: str, name: str) -> Path:
         """Write a text under its name, such as "table.md", and say where."""
         path = self.folder / name
-        aside = path.with_name(path.name + ".part")
-        aside.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(aside, path)
+        part = path.with_name(path.name + ".part")
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.replace(path)
         print(f"saved {shown(path)}")
         return path
 
