@@ -105,8 +105,7 @@ def draw(axes: Axes, network: nn.Module, title: str, size: int = 64) -> list[Uni
     rise = (max(level) - min(level) + 2) / 8  # a box's height follows the panel's
     for place, box in enumerate(boxes):
         draw_box(axes, box, place, level[place], rise)
-        before = place - 1
-        bend = {}
+        before, bend = place - 1, {}
         if box.name == "classifier":  # beside the validity head, not after it
             before, bend = place - 2, {"connectionstyle": "arc3,rad=0.42"}
         if place:
@@ -131,8 +130,9 @@ def draw_box(axes: Axes, box: Unit, x: float, y: float, rise: float) -> None:
     label = f"{box.repeats}×\n{box.label}" if box.repeats > 1 else box.label
     lines = 1 + label.count("\n")
     height = rise * max(0.34 + 0.04 * np.log2(max(box.channels, 1)), 0.29 * lines)
-    look = {"boxstyle": "round,pad=0.02", "lw": 0.6, "facecolor": box.colour, "edgecolor": "#444"}
-    axes.add_patch(FancyBboxPatch((x - 0.36, y - height / 2), 0.72, height, **look))
+    corner, style = (x - 0.36, y - height / 2), "round,pad=0.02"
+    frame = FancyBboxPatch(corner, 0.72, height, style, lw=0.6, fc=box.colour, ec="#444")
+    axes.add_patch(frame)
     axes.text(x, y, label, ha="center", va="center", fontsize=7.5)
 
 

@@ -137,8 +137,9 @@ def table(
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
     whole = Bbox.from_bounds(0, 0, 1, 1)
-    place = {"colWidths": widths, "bbox": whole, "cellLoc": "right", "edges": "horizontal"}
-    drawn = axes.table([list(line) for line in body], colLabels=list(header), **place)
+    style: dict[str, Any] = {"bbox": whole, "cellLoc": "right", "edges": "horizontal"}
+    cells = [list(line) for line in body]
+    drawn = axes.table(cells, colLabels=list(header), colWidths=widths, **style)
     drawn.auto_set_font_size(False)
     drawn.set_fontsize(9)
     for (line, column), cell in drawn.get_celld().items():
@@ -206,9 +207,9 @@ def spectra(
         style = "--" if " " in method else "-"
         label = labels[method] if method != "hr" else "HR"
         axes.plot(*power_spectrum(picture), style, color=colour(method), label=label, lw=1.5)
+    offset: dict[str, Any] = {"xytext": (3, -10), "textcoords": "offset points"}
     for text, limit in limits.items():
         axes.axvline(limit, color="#555555", ls=":", lw=1)
-        offset = {"xytext": (3, -10), "textcoords": "offset points"}
         axes.annotate(text, (limit, 1), xycoords=("data", "axes fraction"), fontsize=8, **offset)
     axes.set(yscale="log", xlim=(0, 0.5), ylabel="power of luma")
     axes.set_xlabel("cycles an HR pixel (fine detail to the right)")

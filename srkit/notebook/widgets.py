@@ -7,18 +7,11 @@ shown, so that a page without a running kernel lacks nothing but the playing.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from ipywidgets import (
-    Dropdown,
-    FloatSlider,
-    IntSlider,
-    SelectionSlider,
-    ValueWidget,
-    interactive,
-)
+from ipywidgets import Dropdown, FloatSlider, IntSlider, SelectionSlider, Widget, interactive
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
@@ -43,7 +36,7 @@ def check_answer(answer: float | None, right: float | None) -> None:
         print(f"{answer:g} is not it; look again, then run this cell once more")
 
 
-def widget(draw: Callable[..., Figure], **controls: ValueWidget) -> interactive:
+def widget(draw: Callable[..., Figure], **controls: Widget) -> interactive:
     """A function's figure, drawn anew whenever one of its controls moves."""
     return interactive(draw, {"auto_display": True}, **controls)
 
@@ -93,18 +86,18 @@ def explore_samples(run: str | Path) -> interactive:
     """
     pictures = read_samples(run)
     slider = SelectionSlider(options=list(pictures), continuous_update=False)
-    return widget(partial(draw_sample, pictures), name=slider)
+    return widget(lambda sample: draw_sample(pictures, sample), sample=slider)
 
 
-def draw_sample(pictures: Mapping[str, Image.Image], name: str) -> Figure:
+def draw_sample(pictures: Mapping[str, Image.Image], sample: str) -> Figure:
     """One of a run's pictures."""
-    return figures.show_images({name: pictures[name]}, 4)
+    return figures.show_images({sample: pictures[sample]}, 4)
 
 
 def explore_receptive_field(generators: Mapping[str, nn.Module]) -> interactive:
     """Choose a network and the size of its input; see what one output pixel depends on."""
     return widget(
-        partial(draw_receptive_field, generators),
+        lambda network, size: draw_receptive_field(generators, network, size),
         network=Dropdown(options=list(generators)),
         size=SelectionSlider(options=[32, 64, 96, 128], value=96, continuous_update=False),
     )
@@ -123,7 +116,7 @@ def explore_attention(generator: nn.Module, pictures: Mapping[str, Tensor]) -> i
     """
     layers = diagrams.attention_weights(generator, next(iter(pictures.values())))
     return widget(
-        partial(draw_attention, generator, pictures),
+        lambda picture, layer: draw_attention(generator, pictures, picture, layer),
         picture=Dropdown(options=list(pictures)),
         layer=Dropdown(options=[(diagrams.layer_name(layer), layer) for layer in layers]),
     )
