@@ -4,8 +4,12 @@ import argparse
 import ast
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from srkit.data.photos import Photos
 
 Commands = argparse._SubParsersAction  # what add_subparsers returns; argparse has no public name
 Option = Callable[..., None]
@@ -32,6 +36,14 @@ def add_command(commands: Commands, run: Callable[[Namespace], int], about: str)
         command.add_argument(*names, **COMMON.get(names[0], {}) | settings)
 
     return option
+
+
+def chosen_photos(options: Namespace, split: str) -> "Photos":
+    """The photographs of a split of --data, as many as --photographs and called as --name says."""
+    from srkit.data.sources import open_photos
+
+    photos = open_photos(options.data, split).spread(options.photographs)
+    return replace(photos, name=options.name or photos.name)
 
 
 def settings_of(options: Namespace) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from srkit.cli.options import Commands, add_command, record
+from srkit.cli.options import Commands, add_command, chosen_photos, record
 
 
 def add_upscale(commands: Commands) -> None:
@@ -58,16 +58,12 @@ def add_evaluate(commands: Commands) -> None:
 
 def run_evaluate(options: Namespace) -> int:
     """`srkit evaluate`: print the table, and keep its rows where told to."""
-    from dataclasses import replace
-
-    from srkit.data.sources import open_photos
     from srkit.devices import pick_device
     from srkit.evaluation import measure, repeat, results
     from srkit.evaluation.tables import table
 
     device, scale = str(pick_device(options.device)), options.scale
-    photos = open_photos(options.data, options.split).spread(options.photographs)
-    photos = replace(photos, name=options.name or photos.name)
+    photos = chosen_photos(options, options.split)
     methods = options.methods or measure.available_methods(scale)
     networks, note = measure.available_inception(device, every_layer=options.sensitivity)
     print(f"{photos.name}: {len(photos)} photographs, {scale}x, on {device}\n{note}")

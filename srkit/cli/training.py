@@ -5,7 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srkit.cli.options import Commands, add_command, record, settings_of
+from srkit.cli.options import Commands, add_command, chosen_photos, record, settings_of
 
 if TYPE_CHECKING:
     from srkit.data.photos import Photos
@@ -99,40 +99,27 @@ def add_ablation(commands: Commands) -> None:
 
 def run_ablation(options: Namespace) -> int:
     """`srkit ablation`: train and measure the variants, print their table, keep the rows."""
-    from dataclasses import replace
-
     from srkit import paths
     from srkit.data.sources import open_photos
     from srkit.devices import pick_device
-    from srkit.evaluation import results
-    from srkit.evaluation.ablation import VARIANTS, ablate, table
+    from srkit.evaluation import ablation, results
     from srkit.evaluation.measure import available_inception
     from srkit.training.recipes import TrainingError
 
     device = str(pick_device(options.device))
-    changes = settings_of(options)
-    photos = open_photos(options.data, "train")
-    held_out = open_photos(options.data, "val").spread(options.photographs)
-    held_out = replace(held_out, name=options.name or held_out.name)
-    networks, note = available_inception(device)
+    settings = {name: getattr(options, name) for name in ("preset", "seeds", "content")}
+    settings |= {"device": device, "changes": settings_of(options)}
+    photos, held_out = open_photos(options.data, "train"), chosen_photos(options, "val")
+    settings["networks"], note = available_inception(device)
+    settings["variants"] = options.variants or [*ablation.VARIANTS]
+    out = options.out or paths.runs(f"ablation-{options.preset}")
     print(f"{len(photos)} photographs, {len(held_out)} held out, on {device}; {note}")
     try:
-        rows = ablate(
-            photos,
-            held_out,
-            options.out or paths.runs(f"ablation-{options.preset}"),
-            options.preset,
-            seeds=options.seeds,
-            variants=options.variants or [*VARIANTS],
-            networks=networks,
-            content=options.content,
-            device=device,
-            changes=changes,
-        )
+        rows = ablation.ablate(photos, held_out, out, **settings)
     except TrainingError as error:
         print(f"srkit ablation: {error}", file=sys.stderr)
         return 1
-    print(results.markdown(*table(rows, held_out.name)), end="")
+    print(results.markdown(*ablation.table(rows, held_out.name)), end="")
     record(options, rows)
     return 0
 
