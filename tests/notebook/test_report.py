@@ -57,6 +57,13 @@ def test_notebooks_are_prose_first(file):
     assert words / lines > 4
 
 
+def widget_outputs(notebook) -> list:
+    """What a notebook's widgets show, an error that ipywidgets caught among it."""
+    (kept,) = notebook.metadata.widgets.values()
+    models = [model for model in kept.state.values() if model.model_name == "OutputModel"]
+    return [out for model in models for out in model.state.outputs]
+
+
 @pytest.mark.notebook
 @pytest.mark.slow
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
@@ -70,6 +77,10 @@ def test_notebook_runs_in_smoke(file, capsys):
         if "image/png" in out.get("data", {})
     ]  # fmt: skip
     assert pictures and all(picture.startswith(PNG) for picture in pictures)
+    assert len(set(pictures)) == len(pictures), "a figure is shown twice"
+    assert [out.get("data", {}).keys() >= {"image/png"} for out in widget_outputs(notebook)] == [
+        True
+    ]
     text = "".join(out.get("text", "") for out in outputs)
     assert f"python {sys.executable}" in text, "it did not run with this interpreter"
     assert executed.with_suffix(".html").stat().st_size > 10_000

@@ -97,6 +97,14 @@ def test_gaussians_are_drawn_with_their_distance():
     assert titles(drawn)[0] == "squared Frechet distance 9.250"  # 3 ** 2 + (1.5 - 1) ** 2
 
 
+def test_a_widget_shows_its_figure_and_the_next_one(monkeypatch):
+    shown = []
+    monkeypatch.setattr("ipywidgets.widgets.interaction.display", shown.append)
+    box = widgets.explore_gaussians()
+    box.children[0].value = 2.0
+    assert titles(shown) == ["squared Frechet distance 1.250", "squared Frechet distance 4.250"]
+
+
 def test_a_drawing_function_that_fails_is_seen():
     def fail(side: int) -> Figure:
         raise ZeroDivisionError
