@@ -1,10 +1,13 @@
 """`srkit train`: a run from the command line, and one line for each kind of bad input."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
 
-from srkit.cli import main, parse_setting
+from srkit.cli import main, parse_setting, parser
 from srkit.losses import Weights
 from srkit.models import VGG19
 from srkit.training.recipes import recipe
@@ -179,11 +182,37 @@ def test_a_good_setting(text, expected):
     assert parse_setting(text) == (text.partition("=")[0], expected)
 
 
-def test_an_option_that_does_not_exist_ends_with_2(capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(["train", "--colour"])
-    assert caught.value.code == 2
-    assert "--colour" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--help"], 0, "pack      decode photographs once"),
+        (["train", "--help"], 0, "--keep-out FOLDER"),
+        (["train", "--colour"], 2, "unrecognized arguments: --colour"),
+        (["bench", "speed"], 2, "invalid choice: 'speed'"),
+        ([], 2, "required: COMMAND"),
+    ],
+)
+def test_help_and_errors_about_options_load_nothing_heavy(arguments, code, said):
+    program = (
+        "import sys\n"
+        "from srkit.cli import main\n"
+        "try:\n"
+        "    main(sys.argv[1:])\n"
+        "finally:\n"
+        "    heavy = {'torch', 'numpy', 'matplotlib', 'PIL', 'papermill'}\n"
+        "    print('heavy:', sorted(heavy & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr and "heavy: []" in done.stdout
+
+
+def test_every_command_has_its_function():
+    options = {"report": [], "lab": [], "upscale": ["a", "b"], "evaluate": [], "fid": ["a"]}
+    options |= {"bench": ["fid"], "train": [], "ablation": [], "ship": ["run"]}
+    for name, needed in (options | {"pack": ["--out", "packed"]}).items():
+        assert parser().parse_args([name, *needed]).run.__name__ == f"run_{name}"
 
 
 def test_a_weight_of_the_losses_can_be_set():

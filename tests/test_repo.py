@@ -34,7 +34,7 @@ training.step training.checkpoints training.run_folder training.loop
 evaluation.results evaluation.repeat evaluation.tables evaluation.measure evaluation.ablation
 evaluation.context evaluation.bench_fid evaluation.bench_training
 notebook.figures notebook.diagrams notebook.session notebook.live notebook.widgets notebook.report
-cli __main__
+cli.options cli.notebooks cli.pictures cli.training cli.entry __main__
 """.splitlines()
     for name in line.split()
 ]

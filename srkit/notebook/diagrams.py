@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor, nn
 
 from srkit import models
@@ -53,7 +52,7 @@ def units(network: nn.Module, size: int = 64) -> list[Unit]:
     equal neighbours are one box with a count. The picture has a shape and no content (PyTorch's
     meta device), and so has the copy of the network that it passes through."""
     network = deepcopy(network).to("meta").eval()
-    found: list[Unit] = []
+    boxes: list[Unit] = []
     inside: list[nn.Module] = []  # the unit being run: its parts draw no boxes of their own
 
     def enter(module: nn.Module, _) -> None:
@@ -67,11 +66,11 @@ def units(network: nn.Module, size: int = 64) -> list[Unit]:
         flat = output.ndim == 2
         relative = 0.0 if flat else output.shape[-1] / size
         unit = Unit(kind, colour, describe(module, name), output.shape[1], relative, name)
-        last = found[-1] if found else None
+        last = boxes[-1] if boxes else None
         if last and replace(last, name="", repeats=1) == replace(unit, name="", repeats=1):
-            found[-1] = replace(last, repeats=last.repeats + 1)
+            boxes[-1] = replace(last, repeats=last.repeats + 1)
         else:
-            found.append(unit)
+            boxes.append(unit)
 
     for name, module in network.named_modules():
         if type(module) in UNITS:
@@ -79,7 +78,7 @@ def units(network: nn.Module, size: int = 64) -> list[Unit]:
             module.register_forward_hook(lambda m, _, out, name=name: leave(name, m, out))
     with torch.no_grad():
         network(torch.zeros(1, 3, size, size, device="meta"))
-    return found
+    return boxes
 
 
 def describe(module: nn.Module, name: str = "") -> str:
@@ -104,37 +103,37 @@ def draw(axes: Axes, network: nn.Module, title: str, size: int = 64) -> list[Uni
     floor = min(b.size for b in boxes if b.size) / 2
     level = [np.log2(b.size or floor) for b in boxes]
     rise = (max(level) - min(level) + 2) / 8  # a box's height follows the panel's
-    for place, (box, y) in enumerate(zip(boxes, level, strict=True)):
-        times = f"{box.repeats}×\n" if box.repeats > 1 else ""
-        lines = 1 + (times + box.label).count("\n")
-        height = rise * max(0.34 + 0.04 * np.log2(max(box.channels, 1)), 0.29 * lines)
-        frame = FancyBboxPatch(
-            (place - 0.36, y - height / 2), 0.72, height, boxstyle="round,pad=0.02",
-            lw=0.6, facecolor=box.colour, edgecolor="#444",
-        )  # fmt: skip
-        axes.add_patch(frame)
-        axes.text(place, y, times + box.label, ha="center", va="center", fontsize=7.5)
+    for place, box in enumerate(boxes):
+        draw_box(axes, box, place, level[place], rise)
+        before, bend = place - 1, {}
         if box.name == "classifier":  # beside the validity head, not after it
             before, bend = place - 2, {"connectionstyle": "arc3,rad=0.42"}
-        else:
-            before, bend = place - 1, {}
         if place:
             arrow = {"arrowstyle": "->", "lw": 0.7, "color": "#444", **bend}
-            axes.annotate("", (place - 0.36, y), (before + 0.36, level[before]), arrowprops=arrow)
+            ends = (place - 0.36, level[place]), (before + 0.36, level[before])
+            axes.annotate("", *ends, arrowprops=arrow)
     for start, end in skips(boxes):
         y, gap = max(level[start : end + 1]) + 0.72 * rise, 0.4 * rise
         path = [(start, level[start] + gap), (start, y), (end, y), (end, level[end] + gap)]
         axes.plot(*zip(*path, strict=True), color="#888", lw=0.8, ls="--")
     steps = sorted({round(v, 3): b.size for v, b in zip(level, boxes, strict=True)}.items())
-    names = [resolution(value) for _, value in steps]
-    axes.set_yticks([y for y, _ in steps], names, fontsize=8)
-    axes.set(
-        xlim=(-0.8, len(boxes) - 0.2), ylim=(min(level) - rise / 1.5, max(level) + rise), xticks=[]
-    )
+    axes.set_yticks([y for y, _ in steps], [resolution(v) for _, v in steps], fontsize=8)
+    axes.set(xlim=(-0.8, len(boxes) - 0.2), xticks=[])
+    axes.set_ylim(min(level) - rise / 1.5, max(level) + rise)
     axes.set_title(title, fontsize=10, loc="left")
-    for side in ("top", "right", "bottom"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
     return boxes
+
+
+def draw_box(axes: Axes, box: Unit, x: float, y: float, rise: float) -> None:
+    """One unit around (x, y), taller with more channels, and its label in it."""
+    label = f"{box.repeats}×\n{box.label}" if box.repeats > 1 else box.label
+    lines = 1 + label.count("\n")
+    height = rise * max(0.34 + 0.04 * np.log2(max(box.channels, 1)), 0.29 * lines)
+    corner, style = (x - 0.36, y - height / 2), "round,pad=0.02"
+    frame = FancyBboxPatch(corner, 0.72, height, style, lw=0.6, fc=box.colour, ec="#444")
+    axes.add_patch(frame)
+    axes.text(x, y, label, ha="center", va="center", fontsize=7.5)
 
 
 def resolution(size: float) -> str:
@@ -148,24 +147,18 @@ def skips(boxes: list[Unit]) -> list[tuple[int, int]]:
     """The long skips: SRGAN's from its first convolution to its last before upsampling, and the
     U-Net's from each level down to the way up at the same resolution."""
     places = {box.name: place for place, box in enumerate(boxes)}
-    found = []
+    pairs = []
     if "head.0" in places and "merge.0" in places:
-        found.append((places["head.0"], places["merge.0"]))
-    for name, place in places.items():
-        if name.startswith("unet.up."):
-            same = [
-                p for n, p in places.items()
-                if n.startswith("unet.down.") and boxes[p].size == boxes[place].size
-            ]  # fmt: skip
-            found.append((max(same), place))
-    return found
+        pairs.append((places["head.0"], places["merge.0"]))
+    down = {box.size: p for p, box in enumerate(boxes) if box.name.startswith("unet.down.")}
+    ups = [p for p, box in enumerate(boxes) if box.name.startswith("unet.up.")]
+    return pairs + [(down[boxes[place].size], place) for place in ups]
 
 
 def architecture(generator: nn.Module, discriminator: nn.Module, name: str) -> Figure:
     """Figure 1 or 2: generator above discriminator, read off the two objects."""
-    figure, (above, below) = plt.subplots(
-        2, 1, figsize=(12, 7.4), layout="constrained", height_ratios=(1.1, 1)
-    )
+    figure = Figure(figsize=(12, 7.4), layout="constrained")
+    above, below = figure.subplots(2, 1, height_ratios=(1.1, 1))
     crop = 96 if isinstance(discriminator, models.SRGANDiscriminator) else 256
     parts = [(above, generator, "generator", 64), (below, discriminator, "discriminator", crop)]
     legend: dict[str, str] = {}
@@ -173,10 +166,13 @@ def architecture(generator: nn.Module, discriminator: nn.Module, name: str) -> F
         millions = models.count_parameters(network) / 1e6
         boxes = draw(axes, network, f"{name} {role}, {millions:.2f} M parameters", size)
         legend |= {box.kind: box.colour for box in boxes}
-    patches = [plt.Rectangle((0, 0), 1, 1, fc=c, ec="#444", lw=0.6) for c in legend.values()]
-    figure.legend(patches, list(legend), loc="outside lower center", ncols=5, fontsize=8,
-                  title="k kernel size, n feature maps, s stride (of a block's last convolution);"
-                        " dashed: long skips; height: resolution", title_fontsize=8)  # fmt: skip
+    patches = [Rectangle((0, 0), 1, 1, fc=c, ec="#444", lw=0.6) for c in legend.values()]
+    notation = (
+        "k kernel size, n feature maps, s stride (of a block's last convolution);"
+        " dashed: long skips; height: resolution"
+    )
+    text = {"title": notation, "title_fontsize": 8, "fontsize": 8}
+    figure.legend(patches, list(legend), loc="outside lower center", ncols=5, **text)
     return figure
 
 
@@ -206,12 +202,12 @@ def attention_weights(network: nn.Module, lr: Tensor) -> dict[str, Attended]:
     finally:
         for handle in handles:
             handle.remove()
-    found = {}
+    weights = {}
     for name, layer in layers.items():
         mean, maximum = caught[layer.mlp]  # the MLP runs twice: on the means and on the maxima
         channel = torch.sigmoid(mean + maximum).flatten().cpu()
-        found[name] = (channel, torch.sigmoid(caught[layer.spatial][0][0]).cpu())
-    return found
+        weights[name] = (channel, torch.sigmoid(caught[layer.spatial][0][0]).cpu())
+    return weights
 
 
 def attention_maps(lr: Tensor, weights: Mapping[str, Attended], width: float = 1.75) -> Figure:
@@ -219,15 +215,13 @@ def attention_maps(lr: Tensor, weights: Mapping[str, Attended], width: float = 1
 
     Each map has a grey scale of its own, its ends are written below it; channels are sorted.
     """
-    figure, (above, below) = plt.subplots(
-        2, len(weights) + 1, figsize=(width * (len(weights) + 1), 2.1 * width), squeeze=False,
-        layout="constrained", height_ratios=(1, 0.6),
-    )  # fmt: skip
+    columns = len(weights) + 1
+    figure = Figure(figsize=(width * columns, 2.1 * width), layout="constrained")
+    above, below = figure.subplots(2, columns, squeeze=False, height_ratios=(1, 0.6))
     panel(above[0], lr, "LR")
     below[0].axis("off")
-    for where, which, (name, (channel, spatial)) in zip(
-        above[1:], below[1:], weights.items(), strict=True
-    ):
+    panels = zip(above[1:], below[1:], weights.items(), strict=True)
+    for where, which, (name, (channel, spatial)) in panels:
         where.imshow(spatial.numpy(), cmap="gray", interpolation="nearest")
         where.set(xticks=[], yticks=[])
         where.set_title(layer_name(name), fontsize=8)
@@ -252,7 +246,8 @@ def layer_name(name: str) -> str:
 def context_curves(curves: Mapping[str, Mapping[int, float]]) -> Figure:
     """What context buys: PSNR of the same pixels against how much a network was shown around them,
     as the difference to the least that it was shown; a line a method."""
-    figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
     for method, curve in curves.items():
         radii, values = [*curve], [*curve.values()]
         gain = [value - values[0] for value in values]

@@ -1,13 +1,14 @@
 """The kit's figures: one function a figure, each returning a Matplotlib `Figure`.
 
-Pixels are shown with nearest-neighbour, crops of one row share one box and one range, and a method
-has one label and one colour everywhere.
+Figures are made without pyplot, so none is open: a cell shows one as its last expression, or by
+`display`, and never twice. Pixels are shown with nearest-neighbour, crops of one row share one box
+and one range, and a method has one label and one colour everywhere.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,26 +19,35 @@ from torch import Tensor
 
 from srkit.data.images import to_image
 from srkit.evaluation.results import LABELS
+from srkit.files import replacing
 from srkit.metrics import power_spectrum, psnr
+from srkit.training.run_folder import read_samples
 from srkit.upscale import kernel
 
 COLOURS = {
-    "nearest": "#8c8c8c", "bilinear": "#b8860b", "bicubic": "#5b7aa9", "srresnet": "#3c9d6d",
-    "srgan": "#d1772e", "sr-ugan": "#b0304f", "hr": "#222222",
-    "sr-ugan-large-batch": "#7a3f98", "leftthomas-srgan": "#3a3a3a",
-}  # fmt: skip
+    "nearest": "#8c8c8c",
+    "bilinear": "#b8860b",
+    "bicubic": "#5b7aa9",
+    "srresnet": "#3c9d6d",
+    "srgan": "#d1772e",
+    "sr-ugan": "#b0304f",
+    "hr": "#222222",
+    "sr-ugan-large-batch": "#7a3f98",
+    "leftthomas-srgan": "#3a3a3a",
+}
+
+LOSS_STYLES = {"mse": "-", "content": "--", "adversarial": ":", "class": "-."}
 
 Picture = Image.Image | np.ndarray | Tensor
 
 
 def save(figure: Figure, path: str | Path, dpi: int = 110) -> Path:
     """Write a figure as PNG without date or version, so that the same figure is the same bytes."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    figure.savefig(aside, dpi=dpi, format="png", bbox_inches="tight", metadata={"Software": None})
-    aside.replace(path)
-    return path
+    with replacing(path) as file:
+        figure.savefig(
+            file, dpi=dpi, format="png", bbox_inches="tight", metadata={"Software": None}
+        )
+    return Path(path)
 
 
 def as_pixels(picture: Picture) -> np.ndarray:
@@ -62,10 +72,8 @@ def panel(axes: Axes, picture: Picture, title: str = "", below: str = "") -> Non
 
 def show_images(pictures: Mapping[str, Picture], width: float = 2.4) -> Figure:
     """A row of captioned pictures."""
-    figure, grid = plt.subplots(
-        1, len(pictures), figsize=(width * len(pictures), width + 0.4), squeeze=False,
-        layout="constrained",
-    )  # fmt: skip
+    figure = Figure(figsize=(width * len(pictures), width + 0.4), layout="constrained")
+    grid = figure.subplots(1, len(pictures), squeeze=False)
     for axes, (title, picture) in zip(grid[0], pictures.items(), strict=True):
         panel(axes, picture, title)
     return figure
@@ -99,22 +107,18 @@ def comparison(
     and, below it, the same zoom x zoom square of every method, with PSNR (Y, border `scale`).
     """
     columns = list(rows[0])
-    figure, grid = plt.subplots(
-        2 * len(rows), len(columns), squeeze=False, layout="constrained",
-        figsize=(2.35 * len(columns), 4.85 * len(rows)),
-    )  # fmt: skip
+    figure = Figure(figsize=(2.35 * len(columns), 4.85 * len(rows)), layout="constrained")
+    grid = figure.subplots(2 * len(rows), len(columns), squeeze=False)
     for number, row in enumerate(rows):
         top, left = detail_box(row["hr"], zoom)
         for column, method in enumerate(columns):
-            picture = as_pixels(row[method])
+            picture, is_hr = as_pixels(row[method]), method == "hr"
             whole, crop = grid[2 * number, column], grid[2 * number + 1, column]
-            panel(whole, picture, labels[method] if method != "hr" else "Ground truth HR")
+            panel(whole, picture, "Ground truth HR" if is_hr else labels[method])
             box = Rectangle((left - 0.5, top - 0.5), zoom, zoom, fill=False, ec="#ffd400", lw=1.2)
             whole.add_patch(box)
-            below = "PSNR" if method == "hr" else f"{psnr(picture, row['hr'], 'y', scale):.2f} dB"
-            panel(
-                crop, picture[top : top + zoom, left : left + zoom], "", below.replace("PSNR", "")
-            )
+            below = "" if is_hr else f"{psnr(picture, row['hr'], 'y', scale):.2f} dB"
+            panel(crop, picture[top : top + zoom, left : left + zoom], "", below)
             for spine in crop.spines.values():
                 spine.set(edgecolor=colour(method), linewidth=2)
     if title:
@@ -129,14 +133,13 @@ def table(
     lengths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
     widths = [(n + 3) / sum(n + 3 for n in lengths) for n in lengths]
     height = 0.27 * (len(body) + 1)
-    figure = plt.figure(figsize=(0.085 * sum(n + 3 for n in lengths), height))
+    figure = Figure(figsize=(0.085 * sum(n + 3 for n in lengths), height))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
     whole = Bbox.from_bounds(0, 0, 1, 1)
-    drawn = axes.table(
-        [list(line) for line in body], colLabels=list(header), colWidths=widths, bbox=whole,
-        cellLoc="right", edges="horizontal",
-    )  # fmt: skip
+    style: dict[str, Any] = {"bbox": whole, "cellLoc": "right", "edges": "horizontal"}
+    cells = [list(line) for line in body]
+    drawn = axes.table(cells, colLabels=list(header), colWidths=widths, **style)
     drawn.auto_set_font_size(False)
     drawn.set_fontsize(9)
     for (line, column), cell in drawn.get_celld().items():
@@ -152,7 +155,8 @@ def table(
 
 def kernels(methods: Sequence[str]) -> Figure:
     """Each interpolation's kernel, and what it lets through of each frequency (section 2.1)."""
-    figure, (weights, response) = plt.subplots(1, 2, figsize=(9.6, 3.2), layout="constrained")
+    figure = Figure(figsize=(9.6, 3.2), layout="constrained")
+    weights, response = figure.subplots(1, 2)
     x = (np.arange(1000) + 0.5) / 200 - 2.5  # pixels; no point falls on a jump
     f = np.linspace(0, 2, 401)  # cycles a pixel
     for method in methods:
@@ -164,8 +168,8 @@ def kernels(methods: Sequence[str]) -> Figure:
     response.axvspan(0.5, 2, color="#888888", alpha=0.12, lw=0)
     response.text(1.25, 1.04, "copies of the spectrum", ha="center", fontsize=8)
     weights.set(title="Kernel: weight of a known pixel", xlabel="distance (LR pixels)")
-    response.set(title="What passes of each frequency", xlabel="cycles an LR pixel",
-                 xlim=(0, 2), ylim=(-0.03, 1.14))  # fmt: skip
+    response.set(title="What passes of each frequency", xlabel="cycles an LR pixel")
+    response.set(xlim=(0, 2), ylim=(-0.03, 1.14))
     for axes in (weights, response):
         axes.grid(alpha=0.25)
     response.legend(fontsize=8)
@@ -175,9 +179,8 @@ def kernels(methods: Sequence[str]) -> Figure:
 def error_maps(pictures: Mapping[str, Picture], hr: Picture, most: int = 48) -> Figure:
     """Where each picture is wrong: the absolute difference from HR, averaged over R, G and B, in
     levels of 255, all on one scale that ends at `most`."""
-    figure, grid = plt.subplots(
-        1, len(pictures) + 1, figsize=(2.6 * (len(pictures) + 1), 2.9), layout="constrained"
-    )
+    figure = Figure(figsize=(2.6 * (len(pictures) + 1), 2.9), layout="constrained")
+    grid = figure.subplots(1, len(pictures) + 1)
     panel(grid[0], hr, "HR")
     for axes, (title, picture) in zip(grid[1:], pictures.items(), strict=True):
         wrong = np.abs(as_pixels(picture).astype(float) - as_pixels(hr)).mean(2)
@@ -198,17 +201,18 @@ def spectra(
 
     `pictures` map a method's name to its picture, `limits` a text to cycles a pixel.
     """
-    figure, axes = plt.subplots(figsize=(7.2, 3.4), layout="constrained")
+    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+    axes = figure.subplots()
     for method, picture in pictures.items():
         style = "--" if " " in method else "-"
         label = labels[method] if method != "hr" else "HR"
         axes.plot(*power_spectrum(picture), style, color=colour(method), label=label, lw=1.5)
+    offset: dict[str, Any] = {"xytext": (3, -10), "textcoords": "offset points"}
     for text, limit in limits.items():
         axes.axvline(limit, color="#555555", ls=":", lw=1)
-        axes.annotate(text, (limit, 1), xytext=(3, -10), fontsize=8, textcoords="offset points",
-                      xycoords=("data", "axes fraction"))  # fmt: skip
-    axes.set(yscale="log", xlim=(0, 0.5), xlabel="cycles an HR pixel (fine detail to the right)",
-             ylabel="power of luma")  # fmt: skip
+        axes.annotate(text, (limit, 1), xycoords=("data", "axes fraction"), fontsize=8, **offset)
+    axes.set(yscale="log", xlim=(0, 0.5), ylabel="power of luma")
+    axes.set_xlabel("cycles an HR pixel (fine detail to the right)")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)
     return figure
@@ -219,8 +223,8 @@ def training_curves(logs: Mapping[str, Sequence[dict]], baseline: float | None =
 
     `logs` map a model's name to the rows of its log.jsonl; `baseline` is bicubic's PSNR.
     """
-    figure, panels = plt.subplots(1, 3, figsize=(12, 3.4), layout="constrained")
-    draw_curves(panels, logs, baseline)
+    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    draw_curves(figure.subplots(1, 3), logs, baseline)
     return figure
 
 
@@ -229,23 +233,14 @@ def draw_curves(
 ) -> None:
     """`training_curves` into three panels of another figure."""
     terms, opinion, quality = panels
-    styles = {"mse": "-", "content": "--", "adversarial": ":", "class": "-."}
     for model, rows in logs.items():
-        for name, style in styles.items():
-            points = [(row["step"], row[name]) for row in rows if name in row]
-            if points:
-                terms.plot(*zip(*points, strict=True), style, color=colour(model), lw=1.2,
-                           label=f"{LABELS[model]} {name}")  # fmt: skip
-        for name, style in (("d_real", "-"), ("d_fake", ":")):
-            points = [(row["step"], row[name]) for row in rows if name in row]
-            if points:
-                label = f"{LABELS[model]} D({'real' if name == 'd_real' else 'fake'})"
-                opinion.plot(*zip(*points, strict=True), style, color=colour(model), label=label)
-        for name, style, label in (("psnr", ".-", " (EMA)"), ("psnr_raw", ":", " without EMA")):
-            points = [(row["step"], row[name]) for row in rows if name in row]
-            if points:
-                quality.plot(*zip(*points, strict=True), style, color=colour(model),
-                             label=LABELS[model] + label)  # fmt: skip
+        name, tint = LABELS[model], colour(model)
+        for term, style in LOSS_STYLES.items():
+            draw_column(terms, rows, term, f"{name} {term}", style, color=tint, lw=1.2)
+        draw_column(opinion, rows, "d_real", f"{name} D(real)", "-", color=tint)
+        draw_column(opinion, rows, "d_fake", f"{name} D(fake)", ":", color=tint)
+        draw_column(quality, rows, "psnr", f"{name} (EMA)", ".-", color=tint)
+        draw_column(quality, rows, "psnr_raw", f"{name} without EMA", ":", color=tint)
     terms.set(yscale="log", title="Loss terms, before their weights", xlabel="update")
     opinion.set(ylim=(-0.02, 1.02), title="Discriminator: probability of real", xlabel="update")
     quality.set(title="Held-out PSNR (Y, dB)", xlabel="update")
@@ -259,27 +254,18 @@ def draw_curves(
             axes.text(0.5, 0.5, "no discriminator", ha="center", transform=axes.transAxes)
 
 
-def read_samples(folder: str | Path) -> dict[str, Image.Image]:
-    """What a run kept of one held-out crop in `samples/`, "update 1" and so on, and its HR.
-
-    Raises ValueError where there is nothing.
-    """
-    files = sorted(Path(folder).glob("step_*.png"))
-    if not files:
-        raise ValueError(f"no samples in {folder}; train first")
-    named = {f"update {int(file.stem.split('_')[1])}": file for file in files}
-    truth = Path(folder).parent / "held_out.png"
-    named |= {"HR": truth} if truth.is_file() else {}
-    pictures = {}
-    for name, file in named.items():
-        with Image.open(file) as image:
-            pictures[name] = image.convert("RGB")
-    return pictures
+def draw_column(
+    axes: Axes, rows: Sequence[Mapping], column: str, label: str, style: str, **line: Any
+) -> None:
+    """One column of a log against the update, in the rows that have it; nothing where none has."""
+    points = [(row["step"], row[column]) for row in rows if column in row]
+    if points:
+        axes.plot(*zip(*points, strict=True), style, label=label, **line)
 
 
-def samples_over_time(folder: str | Path, limit: int = 8) -> Figure:
+def samples_over_time(run: str | Path, limit: int = 8) -> Figure:
     """The held-out crop of a run, from its first update to its last, and HR."""
-    pictures = read_samples(folder)
+    pictures = read_samples(run)
     names = list(pictures)
     chosen = np.linspace(0, len(names) - 1, min(limit, len(names))).round().astype(int)
     return show_images({names[n]: pictures[names[n]] for n in dict.fromkeys(chosen)}, 1.9)
@@ -287,14 +273,11 @@ def samples_over_time(folder: str | Path, limit: int = 8) -> Figure:
 
 def samples_side_by_side(runs: Mapping[str, str | Path]) -> Figure:
     """The held-out crop of several runs, one a row, at the updates that all of them kept."""
-    rows = {name: read_samples(folder) for name, folder in runs.items()}
-    shared = [
-        column for column in next(iter(rows.values())) if all(column in r for r in rows.values())
-    ]
-    figure, grid = plt.subplots(
-        len(rows), len(shared), figsize=(1.9 * len(shared), 2.2 * len(rows)), squeeze=False,
-        layout="constrained",
-    )  # fmt: skip
+    rows = {name: read_samples(run) for name, run in runs.items()}
+    first, *others = rows.values()
+    shared = [column for column in first if all(column in row for row in others)]
+    figure = Figure(figsize=(1.9 * len(shared), 2.2 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), len(shared), squeeze=False)
     for line, (name, pictures) in zip(grid, rows.items(), strict=True):
         for axes, column in zip(line, shared, strict=True):
             panel(axes, pictures[column], column)
@@ -308,20 +291,18 @@ def receptive_fields(fields: Mapping[str, Tensor], scale: int = 2) -> Figure:
     `fields` map a title to the output of `models.receptive_field`. Axes are in output pixels from
     the probed one; white is no influence at all.
     """
-    figure, grid = plt.subplots(
-        1, len(fields), figsize=(4.1 * len(fields), 3.8), squeeze=False, layout="constrained"
-    )
+    figure = Figure(figsize=(4.1 * len(fields), 3.8), layout="constrained")
+    grid = figure.subplots(1, len(fields), squeeze=False)
     for axes, (title, influence) in zip(grid[0], fields.items(), strict=True):
         values = influence.numpy()
         values = np.where(values > 0, np.log10(values / values.max() + 1e-30), np.nan)
         half = scale * values.shape[0] / 2
-        drawn = axes.imshow(values, vmin=-8, vmax=0, cmap="magma", interpolation="nearest",
-                            extent=(-half, half, half, -half))  # fmt: skip
+        box = (-half, half, half, -half)
+        drawn = axes.imshow(values, "magma", vmin=-8, vmax=0, interpolation="nearest", extent=box)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("output pixels")
-    figure.colorbar(
-        drawn, ax=grid[0].tolist(), label="influence, log10 of the largest", shrink=0.85
-    )
+    about = "influence, log10 of the largest"
+    figure.colorbar(drawn, ax=grid[0].tolist(), label=about, shrink=0.85)
     return figure
 
 
@@ -329,10 +310,9 @@ def number_grids(grids: Mapping[str, np.ndarray | Tensor], group: int = 4) -> Fi
     """Small tables of whole numbers as coloured cells, side by side; the numbers n that share
     n // group share a colour, so that one sees where they went."""
     arrays = {title: np.asarray(grid) for title, grid in grids.items()}
-    figure, axes = plt.subplots(
-        1, len(arrays), figsize=(0.45 * sum(a.shape[1] + 1 for a in arrays.values()), 2.3),
-        squeeze=False, layout="constrained", width_ratios=[a.shape[1] for a in arrays.values()],
-    )  # fmt: skip
+    widths = [array.shape[1] for array in arrays.values()]
+    figure = Figure(figsize=(0.45 * (sum(widths) + len(widths)), 2.3), layout="constrained")
+    axes = figure.subplots(1, len(arrays), squeeze=False, width_ratios=widths)
     top = max(int(array.max()) // group for array in arrays.values())
     for ax, (title, array) in zip(axes[0], arrays.items(), strict=True):
         ax.imshow(array // group, cmap="Pastel1", vmin=0, vmax=max(top, 8), interpolation="nearest")
@@ -345,9 +325,11 @@ def number_grids(grids: Mapping[str, np.ndarray | Tensor], group: int = 4) -> Fi
 
 def gaussians(mean_a, cov_a, mean_b, cov_b, distance: float) -> Figure:
     """Two 2-D Gaussians as their 1- and 2-sigma ellipses, with their Frechet distance."""
-    figure, axes = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
-    for label, mean, cov, tint in (("A", mean_a, cov_a, COLOURS["bicubic"]),
-                                   ("B", mean_b, cov_b, COLOURS["sr-ugan"])):  # fmt: skip
+    figure = Figure(figsize=(4.6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    a, b = (mean_a, cov_a, "bicubic"), (mean_b, cov_b, "sr-ugan")
+    for label, (mean, cov, method) in {"A": a, "B": b}.items():
+        tint = COLOURS[method]
         values, vectors = np.linalg.eigh(np.asarray(cov, dtype=float))
         angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
         for sigma in (1, 2):

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import torch
 from IPython.display import display
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL.Image import Image
 from torch import Tensor, nn
 
 from srkit.data.images import bicubic_lr, bicubic_lr_pil, denorm, norm
@@ -25,7 +23,7 @@ from srkit.metrics import psnr
 from srkit.notebook import figures
 from srkit.training.diagnostics import CHECKERED, DRIFT, checkerboard, colour_drift, warnings_in
 from srkit.training.recipes import Recipe
-from srkit.training.run_folder import read_rows
+from srkit.training.run_folder import read_log, read_rows, read_samples, sample_files
 from srkit.training.state import State
 from srkit.upscale import upscale
 
@@ -60,7 +58,6 @@ class LiveTraining:
     def draw(self) -> None:
         """Put the run's present state in the place of the last one."""
         figure = dashboard(self.recipe, self.folder, self.baseline)
-        plt.close(figure)  # or the cell would show it once more
         if self.handle is None:
             self.handle = display(figure, display_id=True)
         else:
@@ -70,7 +67,7 @@ class LiveTraining:
 
 def progress(recipe: Recipe, folder: str | Path) -> str:
     """Where a run is, in one line: PSNR, images a second, and the time left at that speed."""
-    rows = read_rows(Path(folder) / "log.jsonl")
+    rows = read_log(folder)
     if not rows:
         return f"{LABELS[recipe.model]}: no update yet"
     step = rows[-1]["step"]
@@ -94,44 +91,33 @@ def clock(seconds: float) -> str:
 
 def dashboard(recipe: Recipe, folder: str | Path, baseline: float | None = None) -> Figure:
     """A run at a glance: its curves, the held-out crop beside bicubic and HR, and its warnings."""
-    folder = Path(folder)
-    rows = read_rows(folder / "log.jsonl")
-    figure = plt.figure(figsize=(12, 7.6), layout="constrained")
+    rows, scale = read_log(folder), recipe.scale
+    figure = Figure(figsize=(12, 7.6), layout="constrained")
     halves: Any = figure.subfigures(2, 1, height_ratios=(3.2, 4))
     above, below = halves
     figures.draw_curves(above.subplots(1, 3), {recipe.model: rows}, baseline)
-    pictures = held_out_crop(folder, recipe.scale)
+    pictures = held_out_crop(folder, scale)
     for axes, (title, picture) in zip(below.subplots(1, 3), pictures.items(), strict=False):
-        under = (
-            "" if title == "HR" else f"{psnr(picture, pictures['HR'], 'y', recipe.scale):.2f} dB"
-        )
+        under = "" if title == "HR" else f"{psnr(picture, pictures['HR'], 'y', scale):.2f} dB"
         figures.panel(axes, picture, title, under)
     for axes in below.axes[len(pictures) :]:
         axes.axis("off")
     figure.suptitle(progress(recipe, folder), fontsize=11)
     told = [f"update {row['step']}: {text}" for row in rows for text in row.get("warnings", [])]
-    if told:
-        lines = [line for text in told for line in textwrap.wrap(text, 150)]
+    lines = [line for text in told for line in textwrap.wrap(text, 150)]
+    if lines:
         below.supxlabel("\n".join(lines), fontsize=9, color="#b00020")
     return figure
 
 
-def held_out_crop(folder: Path, scale: int) -> dict[str, Image.Image]:
-    """Of the crop that a run keeps: bicubic, the newest prediction, and HR; none before it began.
-
-    A run keeps the most detailed of its watched crops.
-    """
-    if not (folder / "held_out.png").is_file():
+def held_out_crop(folder: str | Path, scale: int) -> dict[str, Image]:
+    """Of the crop that a run keeps, the most detailed of its watched ones: bicubic, the newest
+    prediction, and HR; none before its first sample."""
+    pictures = read_samples(folder, newest=1) if sample_files(folder) else {}
+    if "HR" not in pictures:
         return {}
-    pictures = {}
-    for path in [*sorted(folder.glob("samples/step_*.png"))[-1:], folder / "held_out.png"]:
-        update = path.stem.removeprefix("step_")
-        with Image.open(path) as image:
-            pictures["HR" if update == path.stem else f"update {int(update)}"] = image.convert(
-                "RGB"
-            )
     bicubic = upscale(bicubic_lr_pil(pictures["HR"], scale), "bicubic", scale)
-    return {"Bicubic": bicubic, **pictures}
+    return {"Bicubic": bicubic} | pictures
 
 
 def diagnostic_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
@@ -139,17 +125,16 @@ def diagnostic_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure
 
     `logs` map a model's name to the rows of its log.jsonl. Dotted red is where a warning begins.
     """
-    figure, (pulls, ratio, drift, board) = plt.subplots(
-        1, 4, figsize=(14, 3.2), layout="constrained"
-    )
-    styles = {"mse": "-", "content": "--", "adversarial": ":"}
+    figure = Figure(figsize=(14, 3.2), layout="constrained")
+    pulls, ratio, drift, board = figure.subplots(1, 4)
+    single = {ratio: "content_to_adversarial", drift: "colour_drift", board: "checkerboard"}
     for model, rows in logs.items():
-        for name, style in styles.items():
-            label = f"{LABELS[model]} {name}"
-            draw_column(pulls, rows, f"gradient_{name}", style, model, label)
-        draw_column(ratio, rows, "content_to_adversarial", "-", model, LABELS[model])
-        draw_column(drift, rows, "colour_drift", "-", model, LABELS[model])
-        draw_column(board, rows, "checkerboard", "-", model, LABELS[model])
+        name, line = LABELS[model], {"color": figures.colour(model), "lw": 1.2}
+        for term in ("mse", "content", "adversarial"):
+            style = figures.LOSS_STYLES[term]
+            figures.draw_column(pulls, rows, f"gradient_{term}", f"{name} {term}", style, **line)
+        for axes, column in single.items():
+            figures.draw_column(axes, rows, column, name, "-", **line)
     pulls.set(yscale="log", title="Gradient norm of each weighted term")
     ratio.set(yscale="log", title="Content : adversarial, by gradient")
     drift.set(title="Colour drift against LR (levels)")
@@ -163,16 +148,6 @@ def diagnostic_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize=7)
     return figure
-
-
-def draw_column(
-    axes: Axes, rows: Sequence[Mapping[str, Any]], name: str, style: str, model: str, label: str
-) -> None:
-    """One column of a log against the update, where the log has it."""
-    points = [(row["step"], row[name]) for row in rows if name in row]
-    if points:
-        axes.plot(*zip(*points, strict=True), style, color=figures.colour(model), lw=1.2,
-                  label=label)  # fmt: skip
 
 
 # --- The failure gallery -------------------------------------------------------------------------
@@ -191,9 +166,8 @@ class Case:
     @property
     def short_warnings(self) -> str:
         """The warnings' first words."""
-        return (
-            ", ".join(text.split(":")[0].split(" (")[0] for text in self.warnings) or "no warning"
-        )
+        first_words = [text.split(":")[0].split(" (")[0] for text in self.warnings]
+        return ", ".join(first_words) or "no warning"
 
 
 @torch.no_grad()
@@ -209,11 +183,9 @@ def examine(
     rows, predicted = [], []
     for high, low in zip(hr, bicubic_lr(hr, scale), strict=True):
         sr = generator(low[None].to(device)).float().cpu()
-        rows.append({
-            "psnr": psnr(denorm(sr)[0], high, "y", scale),
-            "colour_drift": float(colour_drift(sr, low[None])),
-            "checkerboard": float(checkerboard(sr, norm(high)[None])),
-        })  # fmt: skip
+        drift, board = colour_drift(sr, low[None]), checkerboard(sr, norm(high)[None])
+        row = {"psnr": psnr(denorm(sr)[0], high, "y", scale)}
+        rows.append(row | {"colour_drift": float(drift), "checkerboard": float(board)})
         predicted.append(denorm(sr)[0])
     means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
     told = warnings_in(rows) if log is None else [t for r in log for t in r.get("warnings", [])]
@@ -226,10 +198,8 @@ def failures(rows: Sequence[Mapping[str, Case | Tensor]]) -> Figure:
     A plain picture among them, such as HR, has its title alone.
     """
     columns = max(len(row) for row in rows)
-    figure, grid = plt.subplots(
-        len(rows), columns, figsize=(3.1 * columns, 3.9 * len(rows)), squeeze=False,
-        layout="constrained",
-    )  # fmt: skip
+    figure = Figure(figsize=(3.1 * columns, 3.9 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, row in zip(grid, rows, strict=True):
         for axes, (title, case) in zip(line, row.items(), strict=False):
             if isinstance(case, Tensor):

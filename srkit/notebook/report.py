@@ -1,8 +1,7 @@
 """Run the notebooks in order with papermill, headlessly: `python -m srkit report`."""
 
-import json
 import os
-import sys
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import nbformat
 import papermill
+from ipykernel.kernelspec import write_kernel_spec
 from nbconvert import HTMLExporter
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
@@ -46,8 +46,8 @@ def notebook_files(only: Sequence[str] = ()) -> list[Path]:
 
 def parameters_of(notebook: Path) -> dict[str, str]:
     """The parameters that a notebook takes, with the defaults as they stand in its cell."""
-    found = papermill.inspect_notebook(str(notebook))
-    return {name: str(info["default"]) for name, info in found.items()}
+    parameters = papermill.inspect_notebook(str(notebook))
+    return {name: str(about["default"]) for name, about in parameters.items()}
 
 
 def distribute(files: Sequence[Path], parameters: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
@@ -63,23 +63,18 @@ def distribute(files: Sequence[Path], parameters: Mapping[str, Any]) -> dict[Pat
     }
 
 
-def use_own_kernel(folder: Path) -> None:
+def use_this_python(folder: Path) -> None:
     """Make "python3" mean the running interpreter, whatever kernels are installed elsewhere.
 
     JUPYTER_PATH comes before every other place where Jupyter looks for kernels.
     """
     kernel = folder / "kernels" / "python3"
-    kernel.mkdir(parents=True, exist_ok=True)
-    launch = [sys.executable, "-m", "ipykernel_launcher"]
-    spec = {
-        "argv": [*launch, "-f", "{connection_file}", "--log-level=ERROR"],
-        "display_name": "Python 3 (srkit)",
-        "language": "python",
-    }
-    (kernel / "kernel.json").write_text(json.dumps(spec, indent=1))
+    shutil.rmtree(kernel, ignore_errors=True)
+    name = {"display_name": "Python 3 (srkit)"}
+    write_kernel_spec(kernel, name, extra_arguments=["--log-level=ERROR"])
     others = [p for p in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if p]
-    kept = [p for p in others if p != str(folder)]
-    os.environ["JUPYTER_PATH"] = os.pathsep.join([str(folder), *kept])
+    elsewhere = [p for p in others if p != str(folder)]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join([str(folder), *elsewhere])
 
 
 class PatientClient(PapermillNotebookClient):
@@ -110,23 +105,11 @@ class PatientClient(PapermillNotebookClient):
         return client
 
 
-class SpokenEngine(Engine):
-    """papermill's engine with `PatientClient`, saying which code cell it is in."""
+class PatientEngine(Engine):
+    """papermill's engine, with `PatientClient`."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, execution_timeout=None, **_) -> None:
-        cells = nb_man.nb.cells
-        numbers = [i for i, cell in enumerate(cells) if cell.cell_type == "code"]
-        begin = nb_man.cell_start
-
-        def cell_start(cell, cell_index=None, **more) -> None:
-            if cell_index in numbers:
-                place = f"cell {numbers.index(cell_index) + 1}/{len(numbers)}"
-                live = sys.stdout.isatty()
-                print(f"\r  {place} " if live else ".", end="", flush=True)
-            begin(cell, cell_index, **more)
-
-        nb_man.cell_start = cell_start
         options = {"timeout": execution_timeout, "startup_timeout": 60, "kernel_name": kernel_name}
         PatientClient(nb_man, **options).execute()
 
@@ -138,15 +121,19 @@ def run_notebook(source: Path, folder: Path, parameters: Mapping[str, Any], pres
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / source.name
-    papermill_engines.register("srkit", SpokenEngine)
+    papermill_engines.register("patient", PatientEngine)
     os.environ.pop("MPLBACKEND", None)  # the kernel's own inline backend makes the pictures
     failure = None
     try:
         papermill.execute_notebook(
-            str(source), str(target), dict(parameters), engine_name="srkit",
-            kernel_name="python3", progress_bar=False, cwd=str(paths.root()),
-            execution_timeout=CELL_TIMEOUT[preset], log_output=False,
-        )  # fmt: skip
+            str(source),
+            str(target),
+            dict(parameters),
+            engine_name="patient",
+            kernel_name="python3",
+            cwd=str(paths.root()),
+            execution_timeout=CELL_TIMEOUT[preset],
+        )
     except PapermillExecutionError as error:
         failure = f"{source.name}, cell In [{error.exec_count}]: {error.ename}: {error.evalue}"
     except Exception as error:  # a cell that took too long, or a kernel that died
@@ -176,7 +163,7 @@ def report(
     files = notebook_files(only)
     shares = distribute(files, {"preset": preset, "data": data, **(parameters or {})})
     folder = paths.runs(preset)
-    use_own_kernel(folder / "jupyter")
+    use_this_python(folder / "jupyter")
     done = []
     for number, file in enumerate(files, start=1):
         began = time.perf_counter()

@@ -18,6 +18,7 @@ from srkit.devices import pick_device
 from srkit.evaluation import results
 from srkit.evaluation.measure import available_inception
 from srkit.fid.inception import FIDInception
+from srkit.files import write_text
 from srkit.notebook import figures
 from srkit.paths import shown
 from srkit.training.loop import train_or_load
@@ -102,9 +103,7 @@ class Session:
     def write(self, text: str, name: str) -> Path:
         """Write a text under its name, such as "table.md", and say where."""
         path = self.folder / name
-        aside = path.with_name(path.name + ".part")
-        aside.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(aside, path)
+        write_text(path, text)
         print(f"saved {shown(path)}")
         return path
 

@@ -1,17 +1,17 @@
-"""Things to play with at the end of a notebook: one function a widget; and its exercises' judge.
+"""Things to play with at the end of a notebook, and its exercises' judge.
 
-Each widget redraws a figure that the notebook has already shown, so that a page without a running
-kernel lacks nothing but the playing.
+Each `explore_x` is the controls of a plain function `draw_x`, which a test can call and see fail:
+ipywidgets catches what a callback raises. A widget redraws a figure that the notebook has already
+shown, so that a page without a running kernel lacks nothing but the playing.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import display
-from ipywidgets import Dropdown, FloatSlider, IntSlider, SelectionSlider, interactive
+from ipywidgets import Dropdown, FloatSlider, IntSlider, SelectionSlider, Widget, interactive
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from srkit.evaluation.results import LABELS
 from srkit.fid import frechet
 from srkit.metrics import psnr
 from srkit.notebook import diagrams, figures
+from srkit.training.run_folder import read_samples
 
 
 def check_answer(answer: float | None, right: float | None) -> None:
@@ -35,15 +36,9 @@ def check_answer(answer: float | None, right: float | None) -> None:
         print(f"{answer:g} is not it; look again, then run this cell once more")
 
 
-def _shown(draw: Callable[..., Figure]) -> Callable[..., None]:
-    """`draw`, with its figure displayed and closed."""
-
-    def show(**values) -> None:
-        figure = draw(**values)
-        display(figure)
-        plt.close(figure)
-
-    return show
+def widget(draw: Callable[..., Figure], **controls: Widget) -> interactive:
+    """A function's figure, drawn anew whenever one of its controls moves."""
+    return interactive(draw, {"auto_display": True}, **controls)
 
 
 def explore_methods(
@@ -56,56 +51,62 @@ def explore_methods(
 ) -> interactive:
     """Choose a method and a square of the photograph; see LR's prediction beside HR.
 
-    `predict(lr, method)` returns the enlarged picture.
+    `predict(lr, method)` returns the enlarged picture; it is asked once for each method.
     """
     hr = crop_to_multiple(photo, scale)
     lr = bicubic_lr_pil(hr, scale)
-    done: dict[str, Image.Image] = {}
+
+    @cache
+    def prediction(method: str) -> tuple[str, Image.Image]:
+        sr = predict(lr, method)
+        return f"{labels[method]}: {psnr(sr, hr, 'y', scale):.2f} dB", sr
 
     def draw(method: str, left: int, top: int) -> Figure:
-        if method not in done:
-            done[method] = predict(lr, method)
-        sr = done[method]
-        box = (left, top, left + zoom, top + zoom)
-        title = f"{labels[method]}: {psnr(sr, hr, 'y', scale):.2f} dB"
-        return figures.show_images({title: sr.crop(box), "HR": hr.crop(box), "all of it": hr}, 3.2)
+        return draw_method(hr, *prediction(method), (left, top, left + zoom, top + zoom))
 
-    names = [(labels[method], method) for method in methods]
-    return interactive(
-        _shown(draw),
-        method=Dropdown(options=names, description="method"),
+    return widget(
+        draw,
+        method=Dropdown(options=[(labels[method], method) for method in methods]),
         left=IntSlider(hr.width // 3, 0, hr.width - zoom, 8, continuous_update=False),
         top=IntSlider(hr.height // 3, 0, hr.height - zoom, 8, continuous_update=False),
     )
 
 
-def explore_samples(folder: str | Path) -> interactive:
-    """Move through a training run's held-out samples, update by update."""
-    files = {int(f.stem.split("_")[1]): f for f in sorted(Path(folder).glob("step_*.png"))}
-    if not files:
-        raise ValueError(f"no samples in {folder}; train first")
+def draw_method(
+    hr: Image.Image, title: str, sr: Image.Image, box: tuple[int, int, int, int]
+) -> Figure:
+    """The same box (left, top, right, bottom) of a prediction and of HR, and all of HR."""
+    return figures.show_images({title: sr.crop(box), "HR": hr.crop(box), "all of it": hr}, 3.2)
 
-    def draw(update: int) -> Figure:
-        with Image.open(files[update]) as image:
-            return figures.show_images({f"update {update}": image.convert("RGB")}, 4)
 
-    return interactive(
-        _shown(draw), update=SelectionSlider(options=list(files), continuous_update=False)
-    )
+def explore_samples(run: str | Path) -> interactive:
+    """Move through a training run's held-out samples, update by update.
+
+    Raises ValueError where the run has none yet.
+    """
+    pictures = read_samples(run)
+    slider = SelectionSlider(options=list(pictures), continuous_update=False)
+    return widget(lambda sample: draw_sample(pictures, sample), sample=slider)
+
+
+def draw_sample(pictures: Mapping[str, Image.Image], sample: str) -> Figure:
+    """One of a run's pictures."""
+    return figures.show_images({sample: pictures[sample]}, 4)
 
 
 def explore_receptive_field(generators: Mapping[str, nn.Module]) -> interactive:
     """Choose a network and the size of its input; see what one output pixel depends on."""
-
-    def draw(network: str, size: int) -> Figure:
-        field = models.receptive_field(generators[network], size)
-        return figures.receptive_fields({f"{network}, {size}x{size} input": field})
-
-    return interactive(
-        _shown(draw),
+    return widget(
+        lambda network, size: draw_receptive_field(generators, network, size),
         network=Dropdown(options=list(generators)),
         size=SelectionSlider(options=[32, 64, 96, 128], value=96, continuous_update=False),
     )
+
+
+def draw_receptive_field(generators: Mapping[str, nn.Module], network: str, size: int) -> Figure:
+    """What one output pixel of a network depends on, in an input of size x size pixels."""
+    field = models.receptive_field(generators[network], size)
+    return figures.receptive_fields({f"{network}, {size}x{size} input": field})
 
 
 def explore_attention(generator: nn.Module, pictures: Mapping[str, Tensor]) -> interactive:
@@ -113,35 +114,37 @@ def explore_attention(generator: nn.Module, pictures: Mapping[str, Tensor]) -> i
 
     Shape: pictures (3, H, W) in [0, 1].
     """
-    layers = list(diagrams.attention_weights(generator, next(iter(pictures.values()))))
-
-    def draw(picture: str, layer: str) -> Figure:
-        lr = pictures[picture]
-        weights = diagrams.attention_weights(generator, lr)
-        return diagrams.attention_maps(lr, {layer: weights[layer]}, 3.4)
-
-    names = [(diagrams.layer_name(layer), layer) for layer in layers]
-    return interactive(
-        _shown(draw),
+    layers = diagrams.attention_weights(generator, next(iter(pictures.values())))
+    return widget(
+        lambda picture, layer: draw_attention(generator, pictures, picture, layer),
         picture=Dropdown(options=list(pictures)),
-        layer=Dropdown(options=names),
+        layer=Dropdown(options=[(diagrams.layer_name(layer), layer) for layer in layers]),
     )
+
+
+def draw_attention(
+    generator: nn.Module, pictures: Mapping[str, Tensor], picture: str, layer: str
+) -> Figure:
+    """One picture, and what one layer attends to in it."""
+    lr = pictures[picture]
+    weights = diagrams.attention_weights(generator, lr)
+    return diagrams.attention_maps(lr, {layer: weights[layer]}, 3.4)
 
 
 def explore_gaussians() -> interactive:
     """Move and stretch one of two Gaussians; see their Frechet distance."""
-
-    def draw(shift: float, stretch: float, correlation: float) -> Figure:
-        cov_a = np.eye(2)
-        off = correlation * stretch
-        cov_b = np.array([[stretch**2, off], [off, 1.0]])
-        a = frechet.Statistics.gaussian(np.zeros(2), cov_a)
-        b = frechet.Statistics.gaussian(np.array([shift, 0.0]), cov_b)
-        return figures.gaussians(a.mean, cov_a, b.mean, cov_b, frechet.frechet_distance(a, b))
-
-    return interactive(
-        _shown(draw),
+    return widget(
+        draw_gaussians,
         shift=FloatSlider(1.0, min=-3, max=3, step=0.25, continuous_update=False),
         stretch=FloatSlider(1.5, min=0.25, max=3, step=0.25, continuous_update=False),
         correlation=FloatSlider(0.0, min=-0.9, max=0.9, step=0.1, continuous_update=False),
     )
+
+
+def draw_gaussians(shift: float, stretch: float, correlation: float) -> Figure:
+    """A standard Gaussian, and one that is moved and stretched along the first axis."""
+    covariance = correlation * stretch
+    cov_a, cov_b = np.eye(2), np.array([[stretch**2, covariance], [covariance, 1.0]])
+    a = frechet.Statistics.gaussian(np.zeros(2), cov_a)
+    b = frechet.Statistics.gaussian(np.array([shift, 0.0]), cov_b)
+    return figures.gaussians(a.mean, cov_a, b.mean, cov_b, frechet.frechet_distance(a, b))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
@@ -145,11 +146,36 @@ def cut_back(folder: Path, step: int) -> None:
             path.unlink()
     for name in ("log.jsonl", "times.jsonl"):
         cut_rows(folder / name, step)
-    for sample in folder.glob("samples/step_*.png"):
-        if int(sample.stem.removeprefix("step_")) > step:
+    for update, sample in sample_files(folder).items():
+        if update > step:
             sample.unlink()
     for part in (*folder.glob("*.part"), *folder.glob("samples/*.part")):
         part.unlink()
+
+
+def sample_files(out: str | Path) -> dict[int, Path]:
+    """The pictures that a run kept of one held-out crop, by update, in order."""
+    files = Path(out).glob("samples/step_*.png")
+    return dict(sorted((int(file.stem.removeprefix("step_")), file) for file in files))
+
+
+def read_samples(out: str | Path, newest: int = 0) -> dict[str, Image.Image]:
+    """A run's held-out crop over time, "update 1" and so on, and at last its "HR" where it is kept;
+    only the `newest` of them where that is not 0.
+
+    Raises ValueError where the run has no samples yet.
+    """
+    samples = list(sample_files(out).items())[-newest:]
+    if not samples:
+        raise ValueError(f"no samples in {out}; train first")
+    files = {f"update {update}": file for update, file in samples}
+    hr = Path(out) / "held_out.png"
+    files |= {"HR": hr} if hr.is_file() else {}
+    pictures = {}
+    for name, file in files.items():
+        with Image.open(file) as image:
+            pictures[name] = image.convert("RGB")
+    return pictures
 
 
 def minutes_of(folder: Path) -> float:

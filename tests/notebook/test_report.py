@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from jupyter_client.kernelspec import get_kernel_spec
 
 from srkit import paths
 from srkit.cli import main
@@ -55,6 +57,13 @@ def test_notebooks_are_prose_first(file):
     assert words / lines > 4
 
 
+def widget_outputs(notebook) -> list:
+    """What a notebook's widgets show, an error that ipywidgets caught among it."""
+    (kept,) = notebook.metadata.widgets.values()
+    models = [model for model in kept.state.values() if model.model_name == "OutputModel"]
+    return [out for model in models for out in model.state.outputs]
+
+
 @pytest.mark.notebook
 @pytest.mark.slow
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
@@ -68,6 +77,10 @@ def test_notebook_runs_in_smoke(file, capsys):
         if "image/png" in out.get("data", {})
     ]  # fmt: skip
     assert pictures and all(picture.startswith(PNG) for picture in pictures)
+    assert len(set(pictures)) == len(pictures), "a figure is shown twice"
+    assert [out.get("data", {}).keys() >= {"image/png"} for out in widget_outputs(notebook)] == [
+        True
+    ]
     text = "".join(out.get("text", "") for out in outputs)
     assert f"python {sys.executable}" in text, "it did not run with this interpreter"
     assert executed.with_suffix(".html").stat().st_size > 10_000
@@ -97,7 +110,8 @@ def clone(tmp_path, monkeypatch):
 def test_a_failing_notebook_is_named_and_what_ran_is_kept(clone, capsys):
     write_notebook(clone, "print('made before')", "raise KeyError('broken on purpose')", "1 + 1")
     assert main(["report", "--preset", "smoke"]) == 1
-    error = capsys.readouterr().err
+    said, error = capsys.readouterr()
+    assert "[1/1] 01_small" in said and "Executing:" in error and "/5 [" in error
     assert "01_small.ipynb" in error and "In [4]" in error
     assert "KeyError" in error and "broken on purpose" in error and "Traceback" not in error
     kept = (clone / "runs" / "smoke" / "01_small.ipynb").read_text()
@@ -115,6 +129,24 @@ def test_a_stale_python3_kernel_elsewhere_is_not_used(clone, monkeypatch, tmp_pa
     write_notebook(clone, "import sys; print(sys.executable)")
     (executed,) = report.report("smoke")
     assert sys.executable in executed.read_text()
+
+
+def test_python3_is_the_running_interpreter_however_often_one_asks(monkeypatch, tmp_path):
+    monkeypatch.setenv("JUPYTER_PATH", "/elsewhere")
+    for _ in range(2):
+        report.use_this_python(tmp_path)
+    assert os.environ["JUPYTER_PATH"].split(os.pathsep) == [str(tmp_path), "/elsewhere"]
+    assert get_kernel_spec("python3").argv[0] == sys.executable
+
+
+@pytest.mark.notebook
+def test_notebooks_run_by_the_patient_client(clone, monkeypatch):
+    ran = []
+    execute = lambda client: ran.append((type(client), client.timeout))
+    monkeypatch.setattr(report.PapermillNotebookClient, "execute", execute)
+    write_notebook(clone, "1 + 1")
+    report.report("smoke")
+    assert ran == [(report.PatientClient, report.CELL_TIMEOUT["smoke"])]
 
 
 def test_unknown_parameter_notebook_and_preset_are_refused_before_anything_runs(capsys):

@@ -1,0 +1,39 @@
+"""All commands together, and what becomes of their errors."""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+
+from srkit.cli import notebooks, pictures, training
+
+USER_ERRORS = (ValueError, OSError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 1 for a run that failed, 2 for bad input, which
+    ends with one line that says what was wrong."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except USER_ERRORS as error:
+        print(f"srkit: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> ArgumentParser:
+    """The commands with their options. Imports stay light: `--help` loads no torch."""
+    top = ArgumentParser(prog="srkit", description="The command line of srkit.")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    notebooks.add_report(commands)
+    notebooks.add_lab(commands)
+    pictures.add_upscale(commands)
+    pictures.add_evaluate(commands)
+    pictures.add_fid(commands)
+    pictures.add_bench(commands)
+    training.add_train(commands)
+    training.add_ablation(commands)
+    training.add_ship(commands)
+    training.add_pack(commands)
+    return top

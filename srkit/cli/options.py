@@ -1,0 +1,86 @@
+"""What the commands share: options that several have alike, and what is done with their values."""
+
+import argparse
+import ast
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from srkit.data.photos import Photos
+
+Commands = argparse._SubParsersAction  # what add_subparsers returns; argparse has no public name
+Option = Callable[..., None]
+
+PHOTOS = "embedded, a photo folder, imagenette[:FOLDER], imagenet:FOLDER or packed:FOLDER"
+
+# What an option of this name is in every command, but for what the command says itself.
+COMMON: dict[str, dict[str, Any]] = {
+    "--data": {"default": "embedded", "help": PHOTOS},
+    "--preset": {"default": "demo", "help": "smoke, demo, laptop, cpu, gpu or paper"},
+    "--content": {"default": "auto", "help": "VGG19: torchvision, untrained or a file"},
+    "--record": {"type": Path, "metavar": "FILE", "help": "add the rows to this file"},
+    "--device": {"default": "auto", "help": "auto, cpu or cuda"},
+    "--set": {"action": "append", "default": [], "metavar": "FIELD=VALUE"},
+}
+
+
+def add_command(commands: Commands, run: Callable[[Namespace], int], about: str) -> Option:
+    """The command that a function `run_x` carries out; returns what adds an option to it."""
+    command = commands.add_parser(run.__name__.removeprefix("run_"), help=about)
+    command.set_defaults(run=run)
+
+    def option(*names: str, **settings: Any) -> None:
+        command.add_argument(*names, **COMMON.get(names[0], {}) | settings)
+
+    return option
+
+
+def chosen_photos(options: Namespace, split: str) -> "Photos":
+    """The photographs of a split of --data, as many as --photographs and called as --name says."""
+    from srkit.data.sources import open_photos
+
+    photos = open_photos(options.data, split).spread(options.photographs)
+    return replace(photos, name=options.name or photos.name)
+
+
+def settings_of(options: Namespace) -> dict[str, Any]:
+    """The changes to a recipe that --set asks for."""
+    return dict(parse_setting(text) for text in options.set)
+
+
+def parse_setting(text: str) -> tuple[str, object]:
+    """ "batch=16" as ("batch", 16). Raises ValueError on an unknown field or a bad value."""
+    from srkit.training.recipes import Recipe
+
+    name, sign, after = text.partition("=")
+    fields = vars(Recipe())
+    elsewhere = ("name", "model", "scale", "weights")  # options choose these; weights are below
+    known = {key: value for key, value in fields.items() if key not in elsewhere}
+    known |= {f"weights.{key}": value for key, value in vars(fields["weights"]).items()}
+    if not sign or name not in known:
+        raise ValueError(f"--set {text}: expected FIELD=VALUE with one of {', '.join(known)}")
+    value, kind = parse_value(after), type(known[name])
+    accepted = {float: (int, float), type(None): (int, float, type(None))}.get(kind, (kind,))
+    if type(value) not in accepted:
+        raise ValueError(f"--set {text}: {name} takes a value like {known[name]!r}, not {value!r}")
+    return name, value
+
+
+def parse_value(text: str) -> object:
+    """A number, True, False, None or a tuple where the text is one; else the text itself."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def record(options: Namespace, rows: list) -> None:
+    """Add rows to the file that --record names, and say so."""
+    from srkit.evaluation import results
+
+    if options.record:
+        results.record(options.record, rows)
+        print(f"{len(rows)} rows recorded in {options.record}")

@@ -1,0 +1,180 @@
+"""`srkit train`, `ablation`, `ship` and `pack`."""
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from srkit.cli.options import Commands, add_command, chosen_photos, record, settings_of
+
+if TYPE_CHECKING:
+    from srkit.data.photos import Photos
+    from srkit.training.recipes import Recipe
+
+
+def add_train(commands: Commands) -> None:
+    option = add_command(commands, run_train, "train a model by a recipe; resumes by itself")
+    about = "srresnet, srgan, sr-ugan, modern, ..."
+    option("--recipe", "--model", dest="recipe", default="sr-ugan", help=about)
+    option("--scale", type=int, help="2 or 4; default: the recipe's")
+    option("--preset")
+    option("--data")
+    option("--held-out", help="folder of photographs to watch (default: the val split)")
+    about = "refuse to train on these photographs, such as Set5's"
+    option("--keep-out", nargs="+", default=[], metavar="FOLDER", help=about)
+    option("--content")
+    about = "generator checkpoint, in place of the stages before"
+    option("--start-from", default="", help=about)
+    about = "the recipe itself alone, from fresh weights"
+    option("--from-scratch", action="store_true", help=about)
+    option("--skip-small", action="store_true", help="leave out what the crop exceeds")
+    option("--out", type=Path, help="default: runs/PRESET/train-MODEL-xSCALE")
+    option("--device")
+    about = "loading processes; default: the cores on a GPU, else 0"
+    option("--workers", type=int, default=-1, help=about)
+    option("--minutes", type=float, help="save and stop after so long; the same command goes on")
+    option("--tensorboard", action="store_true", help="log for TensorBoard too")
+    option("--set", help="a field of the recipe, such as batch=16 or weights.mse=0")
+
+
+def run_train(options: Namespace) -> int:
+    """`srkit train`: write runs/.../generator.safetensors and print where it is."""
+    from srkit import paths
+    from srkit.training import distributed
+    from srkit.training.loop import train_stages
+    from srkit.training.recipes import TrainingError, stages
+
+    changes = settings_of(options)
+    if options.start_from:
+        changes["start_from"] = options.start_from
+    plans = stages(options.recipe, options.preset, options.scale, **changes)
+    plans, plan = plans[-1:] if options.from_scratch else plans, plans[-1]
+    photos, held_out = photographs(options, plan)
+    out = options.out or paths.runs(options.preset) / plan.folder
+    first = distributed.first()
+    if first:
+        print(f"{plan}\n{len(photos)} photographs of {len(photos.classes)} classes; into {out}")
+    names = ("content", "device", "workers", "tensorboard", "minutes")
+    settings = {name: getattr(options, name) for name in names}
+    settings["metadata"] = {"preset": options.preset, "commit": paths.commit()}
+    try:
+        path = train_stages(plans, photos, held_out, out, **settings)
+    except TrainingError as error:
+        print(f"srkit train: {error}", file=sys.stderr)
+        return 1
+    finally:
+        distributed.leave()
+    if first:
+        print(f"wrote {path}")
+    return 0
+
+
+def photographs(options: Namespace, plan: "Recipe") -> tuple["Photos", "Photos"]:
+    """Those to train on, and those to watch."""
+    from srkit.data.leakage import check_apart
+    from srkit.data.sources import open_photos
+
+    photos = open_photos(options.data, "train", plan.per_class, plan.short_side)
+    held_out = open_photos(options.held_out or options.data, "all" if options.held_out else "val")
+    for folder in options.keep_out:
+        check_apart(photos, open_photos(folder, "all"))
+    return photos.without_small(plan.crop) if options.skip_small else photos, held_out
+
+
+def add_ablation(commands: Commands) -> None:
+    option = add_command(commands, run_ablation, "SR-UGAN without each of its parts in turn")
+    option("--preset")
+    option("--data")
+    option("--name", help="of the held-out photographs; default: the folder's")
+    option("--photographs", type=int, help="held-out ones to measure; default: all")
+    option("--seeds", type=int, nargs="+", default=[0])
+    option("--variants", nargs="+", help="default: all")
+    option("--content")
+    option("--out", type=Path, help="default: runs/ablation-PRESET")
+    option("--record")
+    option("--device")
+    option("--set", help="change a field of every recipe")
+
+
+def run_ablation(options: Namespace) -> int:
+    """`srkit ablation`: train and measure the variants, print their table, keep the rows."""
+    from srkit import paths
+    from srkit.data.sources import open_photos
+    from srkit.devices import pick_device
+    from srkit.evaluation import ablation, results
+    from srkit.evaluation.measure import available_inception
+    from srkit.training.recipes import TrainingError
+
+    device = str(pick_device(options.device))
+    settings = {name: getattr(options, name) for name in ("preset", "seeds", "content")}
+    settings |= {"device": device, "changes": settings_of(options)}
+    photos, held_out = open_photos(options.data, "train"), chosen_photos(options, "val")
+    settings["networks"], note = available_inception(device)
+    settings["variants"] = options.variants or [*ablation.VARIANTS]
+    out = options.out or paths.runs(f"ablation-{options.preset}")
+    print(f"{len(photos)} photographs, {len(held_out)} held out, on {device}; {note}")
+    try:
+        rows = ablation.ablate(photos, held_out, out, **settings)
+    except TrainingError as error:
+        print(f"srkit ablation: {error}", file=sys.stderr)
+        return 1
+    print(results.markdown(*ablation.table(rows, held_out.name)), end="")
+    record(options, rows)
+    return 0
+
+
+def add_ship(commands: Commands) -> None:
+    option = add_command(commands, run_ship, "make a trained generator the shipped one of its name")
+    option("folder", type=Path, help="a run's folder, such as runs/gpu/train-sr-ugan-x2")
+    option("--name", help="default: the recipe's")
+
+
+def run_ship(options: Namespace) -> int:
+    """`srkit ship`: into the package's checkpoints, with the time that the run has taken."""
+    from srkit.training.run_folder import minutes_of
+    from srkit.weights import load_generator, ship
+
+    source = options.folder / "generator.safetensors"
+    name = options.name or load_generator(source)[1]["training"]["recipe"]["name"]
+    path = ship(source, name.removesuffix("-4x"), {"minutes": minutes_of(options.folder)})
+    print(f"shipped {path}")
+    return 0
+
+
+def add_pack(commands: Commands) -> None:
+    option = add_command(commands, run_pack, "decode photographs once, for fast training")
+    option("--data")
+    option("--out", type=Path, required=True, help="train with --data packed:OUT")
+    option("--split", nargs="+", default=["train", "val"], choices=["train", "val"])
+    about = "resize the train split so, as a recipe's short_side does"
+    option("--short-side", type=int, metavar="PIXELS", help=about)
+    option("--per-class", type=int, help="of the train split, only so many a class")
+
+
+def run_pack(options: Namespace) -> int:
+    """`srkit pack`: a packed set a split, in OUT/train and OUT/val, where `packed:OUT` looks."""
+    import time
+
+    from srkit.data.packed import PIXELS, is_packed, pack
+    from srkit.data.sources import open_photos
+
+    changes = {"per_class": options.per_class, "short_side": options.short_side}
+    if options.data == "embedded" and any(changes.values()):
+        raise ValueError(
+            "the embedded photographs are tiles of one size: --short-side and --per-class do not"
+            " apply to them"
+        )
+    if "train" not in options.split and any(changes.values()):
+        raise ValueError("--short-side and --per-class are for the train split; val is kept whole")
+    sets = {}
+    for split in dict.fromkeys(options.split):
+        sets[split] = open_photos(options.data, split, **changes if split == "train" else {})
+    there = {split: is_packed(photos, options.out / split) for split, photos in sets.items()}
+    for split, photos in sets.items():
+        began, folder = time.perf_counter(), options.out / split
+        pack(photos, folder, progress=True)
+        size, seconds = (folder / PIXELS).stat().st_size, time.perf_counter() - began
+        took = "packed already" if there[split] else f"{seconds:.1f} s"
+        print(f"{folder}: {len(photos)} photographs, {size:,} bytes, {took}")
+    print(f"train on them with --data packed:{options.out}")
+    return 0
