@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +87,25 @@ class Session:
 
         `part` is added to the folder's name, for a run that is not to be found there.
         """
-        content = self.vgg19(content)
         photos, held_out = self.training_photos(plan), open_photos(self.data, "val")
         out = paths.runs(self.preset) / (plan.folder + part)
         options["metadata"] = {"preset": self.preset, "commit": paths.commit()}
-        options |= {"content": content, "device": self.device}
+        options |= {"content": self.vgg19(content), "device": self.device}
         return train_or_load(plan, photos, held_out, out, **options)
+
+    def train_stages(
+        self, plans: Sequence[Recipe], content: str = "auto", **options: Any
+    ) -> tuple[Path, bool]:
+        """`train` for what `recipes.stages` lists, each from the generator of the one before;
+        returns what it does for the last. `on_sample` is told of that one alone."""
+        watcher = options.pop("on_sample", None)
+        *before, last = plans
+        start = ""
+        for plan in before:
+            path, _ = self.train(replace(plan, start_from=start), content, **options)
+            start = str(path)
+        last = replace(last, start_from=start or last.start_from)
+        return self.train(last, content, on_sample=watcher, **options)
 
     def save(self, figure: Figure, name: str) -> Path:
         """Write a figure under its name, such as "fig4.png", and say where."""
