@@ -77,14 +77,13 @@ def run_evaluate(options: argparse.Namespace) -> int:
     """`srkit evaluate`: print the table, and keep its rows where told to."""
     from srkit.data.sources import open_photos
     from srkit.devices import pick_device
-    from srkit.evaluation import repeat, results
+    from srkit.evaluation import results, tables
     from srkit.evaluation.measure import (
         available_inception,
         available_methods,
         measure,
         sensitivity,
     )
-    from srkit.evaluation.tables import table
 
     device = str(pick_device(options.device))
     photos = open_photos(options.data, options.split).spread(options.photographs)
@@ -96,16 +95,15 @@ def run_evaluate(options: argparse.Namespace) -> int:
         if not networks:
             raise ValueError(note)
         sizes = sorted({max(2, len(photos) // part) for part in (4, 2, 1)})
-        rows = sensitivity(photos, networks[0], sizes=sizes, device=device)
+        run = results.Run("sensitivity", device=device)
+        rows = sensitivity(photos, networks[0], run, sizes=sizes)
     else:
-        rows = measure(methods, photos, options.scale, networks, "evaluate", device=device)
-        header, body = table(rows, methods, photos.name, options.scale, "evaluate")
-        print(results.markdown(header, body), end="")
-    if options.record:
-        results.record(options.record, rows)
-        print(f"{len(rows)} rows recorded in {options.record}")
+        run = results.Run("evaluate", device=device)
+        rows = measure(methods, photos, options.scale, run, networks)
+        print(results.markdown(*tables.method_table(rows, methods)), end="")
+    tables.record(options.record, rows)
     if options.check:
-        text, same = repeat.check(options.check, rows)
+        text, same = results.check(options.check, rows)
         print(f"\nAgainst {options.check}:\n{text}", end="")
         return 0 if same else 1
     return 0
@@ -134,7 +132,7 @@ def run_fid(options: argparse.Namespace) -> int:
 
 def run_bench(options: argparse.Namespace) -> int:
     """`srkit bench`: a table of ratios, and its rows where told to."""
-    from srkit.evaluation import results
+    from srkit.evaluation import tables
     from srkit.evaluation.bench_fid import bench_fid, summary
     from srkit.evaluation.bench_training import bench_train
 
@@ -146,9 +144,7 @@ def run_bench(options: argparse.Namespace) -> int:
         device = options.device or "auto"
         rows = bench_train(options.batch, options.rounds, options.quick, device)
     print(summary(rows), end="")
-    if options.record:
-        results.record(options.record, rows)
-        print(f"{len(rows)} rows recorded in {options.record}")
+    tables.record(options.record, rows)
     return 0
 
 
@@ -202,8 +198,8 @@ def run_ablation(options: argparse.Namespace) -> int:
     from srkit import paths
     from srkit.data.sources import open_photos
     from srkit.devices import pick_device
-    from srkit.evaluation import results
-    from srkit.evaluation.ablation import VARIANTS, ablate, table
+    from srkit.evaluation import results, tables
+    from srkit.evaluation.ablation import VARIANTS, measure_variants, train_variants, variant
     from srkit.evaluation.measure import available_inception
     from srkit.training.recipes import TrainingError
 
@@ -215,18 +211,17 @@ def run_ablation(options: argparse.Namespace) -> int:
     networks, note = available_inception(device)
     out = options.out or paths.runs(f"ablation-{options.preset}")
     print(f"{len(photos)} photographs, {len(held_out)} held out, on {device}; {note}")
+    run = results.Run("ablation", options.preset, device=device)
+    names = options.variants or VARIANTS
+    plans = {name: variant(name, options.preset, **changes) for name in names}
     try:
-        rows = ablate(
-            photos, held_out, out, options.preset, options.seeds, options.variants or [*VARIANTS],
-            networks, options.content, device, changes,
-        )  # fmt: skip
+        files = train_variants(plans, options.seeds, photos, held_out, out, run, options.content)
     except TrainingError as error:
         print(f"srkit ablation: {error}", file=sys.stderr)
         return 1
-    print(results.markdown(*table(rows, held_out.name)), end="")
-    if options.record:
-        results.record(options.record, rows)
-        print(f"{len(rows)} rows recorded in {options.record}")
+    rows = measure_variants(files, plans, held_out, networks, run)
+    print(results.markdown(*tables.ablation_table(rows)), end="")
+    tables.record(options.record, rows)
     return 0
 
 

@@ -17,15 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 from srkit.data.images import to_image
-from srkit.evaluation.results import LABELS
 from srkit.metrics import power_spectrum, psnr
 from srkit.upscale import kernel
-
-COLOURS = {
-    "nearest": "#8c8c8c", "bilinear": "#b8860b", "bicubic": "#5b7aa9", "srresnet": "#3c9d6d",
-    "srgan": "#d1772e", "sr-ugan": "#b0304f", "hr": "#222222",
-    "sr-ugan-large-batch": "#7a3f98", "leftthomas-srgan": "#3a3a3a",
-}  # fmt: skip
+from srkit.weights import LABELS, METHODS
 
 Picture = Image.Image | np.ndarray | Tensor
 
@@ -49,7 +43,7 @@ def as_pixels(picture: Picture) -> np.ndarray:
 
 def colour(method: str) -> str:
     """A method's colour; "sr-ugan twice" has that of "sr-ugan"."""
-    return COLOURS[method.split()[0]]
+    return METHODS[method.split()[0]].colour
 
 
 def panel(axes: Axes, picture: Picture, title: str = "", below: str = "") -> None:
@@ -346,8 +340,8 @@ def number_grids(grids: Mapping[str, np.ndarray | Tensor], group: int = 4) -> Fi
 def gaussians(mean_a, cov_a, mean_b, cov_b, distance: float) -> Figure:
     """Two 2-D Gaussians as their 1- and 2-sigma ellipses, with their Frechet distance."""
     figure, axes = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
-    for label, mean, cov, tint in (("A", mean_a, cov_a, COLOURS["bicubic"]),
-                                   ("B", mean_b, cov_b, COLOURS["sr-ugan"])):  # fmt: skip
+    for label, mean, cov, tint in (("A", mean_a, cov_a, colour("bicubic")),
+                                   ("B", mean_b, cov_b, colour("sr-ugan"))):  # fmt: skip
         values, vectors = np.linalg.eigh(np.asarray(cov, dtype=float))
         angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
         for sigma in (1, 2):

@@ -15,7 +15,7 @@ from srkit import paths
 from srkit.data.photos import Photos
 from srkit.data.sources import open_photos
 from srkit.devices import pick_device
-from srkit.evaluation import results
+from srkit.evaluation import results, tables
 from srkit.evaluation.measure import available_inception
 from srkit.fid.inception import FIDInception
 from srkit.notebook import figures
@@ -99,7 +99,7 @@ class Session:
         return path
 
     def write(self, text: str, name: str) -> Path:
-        """Write a text under its name, such as "table.md", and say where."""
+        """Write a text under its name, such as "notes.md", and say where."""
         path = self.folder / name
         aside = path.with_name(path.name + ".part")
         aside.write_text(text, encoding="utf-8", newline="\n")
@@ -108,10 +108,8 @@ class Session:
         return path
 
     def record(self, rows: Sequence[results.Row]) -> list[results.Row]:
-        """Add rows to the results file; returns all that it holds now."""
-        everything = results.record(self.results_file, [*results.quoted_rows(), *rows])
-        print(f"{len(rows)} rows in {shown(self.results_file)}")
-        return everything
+        """Add rows to the results file and to its tables; returns all that it holds now."""
+        return tables.record(self.results_file, [*results.quoted_rows(), *rows])
 
 
 def begin(preset: str, data: str = "embedded", seed: int = 0, device: str = "auto") -> Session:
