@@ -60,10 +60,8 @@ def train_variants(
     for seed in seeds:
         for name, plan in plans.items():
             place = Path(out) / f"{name.replace(' ', '-')}-seed-{seed}"
-            files[name, seed], _ = train_or_load(
-                replace(plan, seed=seed), photos, held_out, place, content, run.device,
-                metadata=facts,
-            )  # fmt: skip
+            common = (photos, held_out, place, content, run.device)
+            files[name, seed], _ = train_or_load(replace(plan, seed=seed), *common, metadata=facts)
     return files
 
 

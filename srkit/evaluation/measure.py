@@ -17,7 +17,7 @@ from srkit import metrics
 from srkit.data.crops import middles
 from srkit.data.images import bicubic_lr_pil, crop_to_multiple, resized
 from srkit.data.photos import Photos
-from srkit.evaluation.results import Row, Run, inception_facts
+from srkit.evaluation.results import Row, Run
 from srkit.fid.features import (
     PROTOCOLS,
     Extractor,
@@ -120,7 +120,8 @@ def measure(
     """
     networks = list(networks) if len(photos) > 1 else []  # one photograph has no covariance
     features: list[dict[str, np.ndarray]] = [{} for _ in networks]
-    facts, rows = {}, []
+    facts: dict[str, dict[str, Any]] = {}
+    rows: list[Row] = []
     truth: Statistics | None = None
     for name in ("hr", *names):
         file = (checkpoints or {}).get(name)
@@ -169,7 +170,7 @@ def one_pass(
 def inception_rows(
     network: FIDInception,
     sets: Mapping[str, np.ndarray],
-    facts: Mapping[str, Mapping[str, Any]],
+    facts: Mapping[str, dict[str, Any]],
     run: Run,
 ) -> list[Row]:
     """FID, with intervals where they can be had, and KID of each method's features (N, d) against
@@ -179,7 +180,7 @@ def inception_rows(
     intervals = bootstrap_intervals(sets, fids, run.seed) if 9 < n <= SMALL_N else {}
     protocol, rows = measure_protocol(network), []
     for name, value in fids.items():
-        about = {**facts[name], **inception_facts(network)}
+        about = facts[name] | {"layer": network.layer, "resize": "pytorch", "network": network.name}
         more = about | intervals.get(name, {})
         rows.append(run.row(name, measure_name(network), value, protocol, **more))
         value = kid(sets[name], sets["hr"], paired=True)

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 
-from srkit.fid.inception import FIDInception
 from srkit.files import write_aside
 from srkit.paths import commit
 
@@ -100,13 +99,6 @@ class Run:
 def rounded(value: float, digits: int = 6) -> float:
     """A value to so many digits."""
     return float(f"{value:.{digits}g}")
-
-
-def inception_facts(network: FIDInception | None, resize: str = "pytorch") -> dict[str, Any]:
-    """The fields of a row that was measured on one layer of an Inception; none without."""
-    if network is None:
-        return {}
-    return {"layer": network.layer, "resize": resize, "network": network.name}
 
 
 def quoted_rows() -> list[Row]:

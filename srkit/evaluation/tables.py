@@ -2,7 +2,7 @@
 and a column pick. `results_md` is the whole of figures/results.md."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,19 +74,19 @@ def show(value: float | None, digits: str, ends: Sequence[float] | None = None) 
     return f"{text} [{min(ends):{digits}}, {max(ends):{digits}}]"
 
 
-def metrics_of(rows: Iterable[Row]) -> list[str]:
-    """The metrics that rows have, in the order of columns."""
+def measures(rows: Iterable[Row]) -> list[tuple[str, str]]:
+    """The metrics that rows have, each with its protocol, in the order of columns."""
     order = [metric.name for metric in METRICS]
-    names = sorted({row["metric"] for row in rows})
-    return sorted(names, key=lambda name: [*order, name].index(metric_of(name).name))
+    both = sorted({(row["metric"], row["protocol"]) for row in rows})
+    return sorted(both, key=lambda one: [*order, one[0]].index(metric_of(one[0]).name))
 
 
 def metric_columns(rows: Sequence[Row], **options: Any) -> list[Column]:
-    """A column for each metric, and one of ratios to bicubic behind those that have it: only
-    ratios of Frechet distances compare with the report's."""
+    """A column for each metric and protocol, and one of ratios to bicubic behind those that have
+    it: only ratios of Frechet distances compare with the report's."""
     columns = []
-    for name in metrics_of(rows):
-        metric, where = metric_of(name), {"metric": name, "source": "measured"}
+    for name, protocol in measures(rows):
+        metric, where = metric_of(name), {"metric": name, "protocol": protocol}
         heading = f"{name} ({metric.unit})" if metric.unit else name
         columns.append(Column(heading, where, **options))
         columns += [Column("/ bicubic", where, ratio=True, **options)] if metric.ratio else []
@@ -132,9 +132,9 @@ def sensitivity_table(rows: Sequence[Row], names: Sequence[str] = ("sr-ugan",)) 
 def ablation_table(rows: Sequence[Row]) -> Table:
     """The ablation: bicubic and each variant, each metric's mean over the seeds, and in brackets
     the lowest and highest seed where there are several."""
-    metric = metrics_of(rows)[0]
-    columns = [Column("Crops seen", {"metric": metric}, field="crops_seen", digits=",")]
-    columns += metric_columns(rows, brackets="values")
+    columns = metric_columns(rows, brackets="values")
+    seen = replace(columns[0], heading="Crops seen", field="crops_seen", digits=",", brackets="")
+    columns.insert(0, seen)
     lines: list[tuple[list[str], dict[str, Any]]] = [(["bicubic"], BICUBIC)]
     lines += [([name], {"variant": name}) for name in VARIANTS if select(rows, variant=name)]
     return pivot(rows, ["Variant"], lines, columns)
@@ -239,16 +239,16 @@ def section(title: str, group: Sequence[Row], said: str, table: Table) -> str:
 def protocols(rows: Sequence[Row]) -> str:
     """The protocols of rows: "PSNR, SSIM: Y, border 2; ..."."""
     said: dict[str, list[str]] = {}
-    for name in metrics_of(rows):
-        for protocol in dict.fromkeys(row["protocol"] for row in select(rows, metric=name)):
-            said.setdefault(protocol, []).append(name)
+    for name, protocol in measures(rows):
+        said.setdefault(protocol, []).append(name)
     return "; ".join(f"{', '.join(names)}: {protocol}" for protocol, names in said.items())
 
 
 def directions(rows: Sequence[Row]) -> str:
     """Which metrics are better when higher, and which when lower."""
+    metrics = dict(measures(rows))
     return " ".join(
         f"{way.capitalize()} is better: {', '.join(names)}."
         for way in ("higher", "lower")
-        if (names := [name for name in metrics_of(rows) if metric_of(name).better == way])
+        if (names := [name for name in metrics if metric_of(name).better == way])
     )

@@ -50,10 +50,10 @@ def sensitivity(rows: Sequence[Row], method: str = "sr-ugan") -> Figure:
     base = by_setting(rows, "bicubic")
     ratios = {at: number / base[at] for at, number in by_setting(rows, method).items()}
     layers = sorted({layer for _, layer, _, _ in base})
+    size = (2.6 * len(layers) + 1.8, 5)
     figure, grid = plt.subplots(
-        2, len(layers), figsize=(2.6 * len(layers) + 1.8, 5), squeeze=False, layout="constrained",
-        sharex=True, sharey="row",
-    )  # fmt: skip
+        2, len(layers), figsize=size, squeeze=False, sharex=True, sharey="row", layout="constrained"
+    )
     for column, layer in enumerate(layers):
         above, below = grid[:, column]
         draw_settings(above, base, layer)

@@ -1,5 +1,7 @@
 """Tables: each cell is the number of the row that its line and column pick, in its own digits."""
 
+from itertools import product
+
 import pytest
 
 from srkit.evaluation import results, tables
@@ -31,6 +33,14 @@ def test_a_cell_that_two_rows_fit_is_refused_with_what_tells_them_apart():
     rows = [row("bicubic", "PSNR", 30.0, n=n) for n in (5, 9)]
     with pytest.raises(ValueError, match="differ in n"):
         tables.method_table(rows)
+
+
+def test_one_metric_under_two_protocols_has_two_columns():
+    rows = [row("bicubic", "FID-64", number) for number in (2.0, 3.0)]
+    rows[1]["protocol"] = "of other weights"
+    header, body = tables.method_table(rows)
+    assert header[1:5] == ["FID-64", "/ bicubic"] * 2
+    assert body[0][1:5] == ["2.000", "1.000", "3.000", "1.000"]
 
 
 @pytest.mark.parametrize(
@@ -81,16 +91,14 @@ def test_at_4x_the_labels_say_how_and_nothing_is_quoted():
 
 
 def sweep():
-    """FIDs of two methods by resize, layer, N and side: bicubic's are 1, 10, ... times N."""
-    return [
-        row(method, f"FID-{layer}", n * times * factor, "sensitivity", side=side, n=n, layer=layer,
-            resize=resize, network="Inception")
-        for method, factor in (("bicubic", 1), ("sr-ugan", 0.5))
-        for resize, times in (("pytorch", 1), ("tf", 10), ("clean", 100))
-        for layer in (192, 64)
-        for n in (2, 4)
-        for side in (224,)
-    ]  # fmt: skip
+    """FIDs of two methods by resize, layer, N and side: bicubic's are N times 1, 10 or 100."""
+    rows = []
+    settings = product((("pytorch", 1), ("tf", 10), ("clean", 100)), (192, 64), (2, 4))
+    for (resize, times), layer, n in settings:
+        facts = {"resize": resize, "layer": layer, "n": n, "side": 224, "network": "Inception"}
+        rows.append(row("bicubic", f"FID-{layer}", n * times, "sensitivity", **facts))
+        rows.append(row("sr-ugan", f"FID-{layer}", n * times / 2, "sensitivity", **facts))
+    return rows
 
 
 def test_the_sensitivity_table_has_a_line_a_setting_and_columns_by_protocol():
