@@ -2,8 +2,7 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -127,11 +126,8 @@ def measure(
         file = (checkpoints or {}).get(name)
         weights = sha256(file)[:12] if file else weights_of(name, scale, run.preset)
         about = {"dataset": photos.name, "n": len(photos), "scale": scale, "weights": weights}
-        predict = partial(
-            enlarge, method=name, scale=scale, preset=run.preset, device=run.device, checkpoint=file
-        )
-        scored = None if name == "hr" else predict
-        scores, patches, vectors = one_pass(photos, scale, scored, networks)
+        pairs = predictions(photos, name, scale, run, checkpoint=file)
+        scores, patches, vectors = one_pass(pairs, scale, networks)
         truth = truth or patches
         for metric, value in scores.items():
             rows.append(run.row(name, metric, value, metrics.protocol("y", scale), **about))
@@ -145,19 +141,32 @@ def measure(
     return rows
 
 
-def one_pass(
+def predictions(
     photos: Photos,
+    name: str,
     scale: int,
-    predict: Callable[[Image.Image], Image.Image] | None,
-    networks: Sequence[FIDInception],
+    run: Run,
+    side: int | None = None,
+    checkpoint: Path | None = None,
+) -> Iterator[tuple[Image.Image, Image.Image]]:
+    """Each photograph as a method predicts it, and as HR; for "hr" HR is its own prediction."""
+    for hr in tqdm(hr_images(photos, scale, side), name, len(photos), disable=None, leave=False):
+        sr = hr
+        if name != "hr":
+            lr = bicubic_lr_pil(hr, scale)
+            sr = enlarge(lr, name, scale, run.preset, run.device, checkpoint)
+        yield sr, hr
+
+
+def one_pass(
+    pairs: Iterable[tuple[Image.Image, Image.Image]], scale: int, networks: Sequence[FIDInception]
 ) -> tuple[dict[str, float], Statistics, list[np.ndarray]]:
-    """One pass over the predictions, or for None over HR: mean PSNR and SSIM, the statistics of
-    pixel patches, and the features (N, d) on each network."""
+    """Mean PSNR and SSIM of predictions against HR (none of HR itself), the statistics of their
+    pixel patches, and their features (N, d) on each network."""
     scores: dict[str, list[float]] = {"PSNR": [], "SSIM": []}
     patches, extractors = Accumulator(), [Extractor(network) for network in networks]
-    for hr in tqdm(hr_images(photos, scale), "", len(photos), disable=None, leave=False):
-        sr = predict(bicubic_lr_pil(hr, scale)) if predict else hr
-        if predict:
+    for sr, hr in pairs:
+        if sr is not hr:
             scores["PSNR"].append(metrics.psnr(sr, hr, "y", scale))
             scores["SSIM"].append(metrics.ssim(sr, hr, "y", scale))
         patches.add(patch_features(sr))
@@ -250,10 +259,7 @@ def features_by_protocol(
     features: dict[tuple[str, str], np.ndarray] = {}
     for name in names:
         extractors = {resize: Extractor(network, resize) for resize in PROTOCOLS}
-        for hr in tqdm(hr_images(photos, 2, side), f"{name} {side}", len(photos), leave=False):
-            sr = hr
-            if name != "hr":
-                sr = enlarge(bicubic_lr_pil(hr, 2), name, 2, run.preset, run.device)
+        for sr, _ in predictions(photos, name, 2, run, side):
             for extractor in extractors.values():
                 extractor.add(sr)
         features |= {(name, resize): e.finish() for resize, e in extractors.items()}
