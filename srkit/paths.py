@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -54,16 +53,11 @@ def figures(preset: str = "demo", data: str = "embedded") -> Path:
     return folder
 
 
-@cache
 def commit() -> str | None:
-    """The short commit of the clone when this process began to measure, or None outside of one."""
+    """The short commit that the clone is at now, or None outside of one: ask before a long run."""
+    command = ["git", "-C", str(PACKAGE.parent), "rev-parse", "--short=12", "HEAD"]
     try:
-        out = subprocess.run(
-            ["git", "-C", str(PACKAGE.parent), "rev-parse", "--short=12", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        out = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return out.stdout.strip()

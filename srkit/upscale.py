@@ -10,22 +10,16 @@ from torch import Tensor, nn
 
 from srkit.data.images import as_rgb, denorm, to_image, to_tensor
 from srkit.weights import (
-    PEERS,
-    TRAINED,
+    METHODS,
     WeightsError,
     checkpoint_path,
     find_peer,
     load_generator,
     load_peer,
+    methods,
 )
 
-INTERPOLATIONS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
-
-METHODS = (*INTERPOLATIONS, *TRAINED, *PEERS)
+INTERPOLATIONS = {name: Image.Resampling[name.upper()] for name in methods("interpolation")}
 
 
 def kernel(method: str, x: np.ndarray | float) -> np.ndarray:
@@ -62,8 +56,9 @@ def upscale(
     input pixels where a side is longer.
     Raises ValueError on an unknown model or scale, WeightsError where there is no checkpoint.
     """
-    if model not in METHODS and not (checkpoint and not model):
-        raise ValueError(f"unknown model {model!r}; accepted: {', '.join(METHODS)}")
+    known = methods("interpolation", "network", "peer")
+    if model not in known and not (checkpoint and not model):
+        raise ValueError(f"unknown model {model!r}; accepted: {', '.join(known)}")
     if not isinstance(scale, int) or scale < 1:
         raise ValueError(f"scale must be a whole number of 1 or more, not {scale!r}")
     image = as_rgb(image)
@@ -79,13 +74,12 @@ def upscale(
 def weights_path(model: str, scale: int) -> Path:
     """The file of a network's weights: the shipped checkpoint, or for a peer what its variable
     names. Raises WeightsError where that is not set."""
-    if model not in PEERS:
+    if model not in methods("peer"):
         return checkpoint_path(model, scale)
     path = find_peer(model, scale)
     if path is None:
-        raise WeightsError(
-            f"no {scale}x weights of {model}: set {PEERS[model]} to its file or folder"
-        )
+        variable = METHODS[model].source
+        raise WeightsError(f"no {scale}x weights of {model}: set {variable} to its file or folder")
     return path
 
 
@@ -93,10 +87,10 @@ def weights_path(model: str, scale: int) -> Path:
 def trained_generator(model: str, scale: int, path: Path, device: str, written: int) -> nn.Module:
     """The generator of a checkpoint, loaded once, and anew when the file is: `written` is its
     time."""
-    if model in PEERS:
+    if model in methods("peer"):
         generator = load_peer(path, scale)
     else:
-        generator, _ = load_generator(path, TRAINED[model] if model else None, scale)
+        generator, _ = load_generator(path, METHODS[model].source if model else None, scale)
     return generator.to(device).to(memory_format=torch.channels_last)
 
 

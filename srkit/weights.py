@@ -6,6 +6,7 @@ untrained network says so in that name.
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from torchvision.models import vgg
 
 from srkit import paths
 from srkit.files import replacing, sha256, write_text
-from srkit.models.build import GENERATORS, build_generator
+from srkit.models.build import build_generator
 from srkit.models.leftthomas import LeftthomasGenerator
 from srkit.models.vgg19 import VGG19, VGG19_LAYERS, _cut
 
@@ -27,6 +28,46 @@ VGG19_URL = torchvision.models.VGG19_Weights.IMAGENET1K_V1.url  # ends in 8 digi
 
 class WeightsError(ValueError):
     """Weights that are absent, damaged or of something else; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """What enlarges: how tables and figures show it, and how it is loaded."""
+
+    label: str
+    colour: str
+    kind: str  # "interpolation", "network" (ours), "peer" (with others' weights) or "truth"
+    source: str = ""  # a network's model, or the variable that names a peer's file or folder
+
+
+METHODS = {
+    "nearest": Method("Nearest-neighbor", "#8c8c8c", "interpolation"),
+    "bilinear": Method("Bilinear", "#b8860b", "interpolation"),
+    "bicubic": Method("Bicubic", "#5b7aa9", "interpolation"),
+    "srresnet": Method("SRResNet", "#3c9d6d", "network", "srresnet"),
+    "srgan": Method("SRGAN", "#d1772e", "network", "srgan"),
+    "sr-ugan": Method("SR-UGAN", "#b0304f", "network", "sr-ugan"),
+    "sr-ugan-large-batch": Method("SR-UGAN, large batch", "#7a3f98", "network", "sr-ugan"),
+    "leftthomas-srgan": Method("SRGAN of leftthomas (peer)", "#3a3a3a", "peer", "SRKIT_LEFTTHOMAS"),
+    "hr": Method("HR (itself)", "#222222", "truth"),
+}
+
+TWICE = " twice"  # "sr-ugan twice" is the 2x network applied to its own output
+
+
+def methods(*kinds: str) -> list[str]:
+    """The names of the methods of these kinds, in the order of tables."""
+    return [name for name, method in METHODS.items() if method.kind in kinds]
+
+
+LABELS = {name: method.label for name, method in METHODS.items()}
+LABELS |= {name + TWICE: f"{LABELS[name]} 2x, twice" for name in methods("network")}
+
+
+def label(method: str, scale: int | None = 2) -> str:
+    """A method's label in tables; at 4x a network says that it enlarges so by itself."""
+    native = method in methods("network") and scale not in (2, None)
+    return f"{LABELS[method]} native {scale}x" if native else LABELS[method]
 
 
 def load_state(path: str | Path) -> dict[str, Tensor]:
@@ -133,9 +174,6 @@ def _normalised_vgg19(state: dict[str, Tensor], layer: str | None, name: str) ->
     return VGG19(network[: names.index(layer) + 1], layer, f"{name}, {layer}", feature_scale=12.75)
 
 
-# What has a checkpoint of its own, and the model that it is of: the recipes whose outcome is shown.
-TRAINED = {name: name for name in GENERATORS} | {"sr-ugan-large-batch": "sr-ugan"}
-
 MOST_BYTES = 32_000_000  # of a shipped checkpoint
 
 METADATA = "srkit"  # the key of what a checkpoint says of itself, as JSON
@@ -143,8 +181,8 @@ METADATA = "srkit"  # the key of what a checkpoint says of itself, as JSON
 
 def check_trained(name: str) -> str:
     """Return the name of a trained network. Raises ValueError where it is none of ours."""
-    if name not in TRAINED:
-        raise ValueError(f"unknown model {name!r}; accepted: {', '.join(TRAINED)}")
+    if name not in methods("network"):
+        raise ValueError(f"unknown model {name!r}; accepted: {', '.join(methods('network'))}")
     return name
 
 
@@ -158,11 +196,12 @@ def trained_path(name: str, scale: int, preset: str) -> Path:
     return paths.runs(preset) / f"train-{check_trained(name)}-x{scale}" / "generator.safetensors"
 
 
-def find_checkpoint(name: str, scale: int, preset: str = "demo") -> Path:
+def find_checkpoint(name: str, scale: int, preset: str | None = None) -> Path:
     """The generator to show: in the long presets the one that they trained, where it is there;
     otherwise the shipped one. Print its path or metadata beside what it made."""
-    own = trained_path(name, scale, preset)
-    return own if preset in paths.LONG_PRESETS and own.is_file() else checkpoint_path(name, scale)
+    if preset in paths.LONG_PRESETS and trained_path(name, scale, preset).is_file():
+        return trained_path(name, scale, preset)
+    return checkpoint_path(name, scale)
 
 
 def sums_file() -> Path:
@@ -193,7 +232,7 @@ def ship(source: str | Path, name: str, facts: dict[str, Any]) -> Path:
 
     Raises WeightsError where it is another model's, or too large to be shipped.
     """
-    generator, found = load_generator(source, TRAINED[check_trained(name)])
+    generator, found = load_generator(source, METHODS[check_trained(name)].source)
     path = checkpoint_path(name, found["settings"]["scale"])
     if Path(source).stat().st_size > MOST_BYTES:
         raise WeightsError(f"{source} is larger than {MOST_BYTES:,} bytes, too large to be shipped")
@@ -260,15 +299,13 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in paths.CHECKPOINTS.glob("*.safetensors"))
 
 
-PEERS = {"leftthomas-srgan": "SRKIT_LEFTTHOMAS"}  # name -> the variable that names file or folder
-
-
 def find_peer(name: str, scale: int) -> Path | None:
     """The file that $SRKIT_LEFTTHOMAS names, or the one of this scale in the folder that it names;
     None where it is not set, or the folder has none of this scale."""
-    if name not in PEERS:
-        raise ValueError(f"unknown peer {name!r}; accepted: {', '.join(PEERS)}")
-    named = os.environ.get(PEERS[name])
+    if name not in methods("peer"):
+        raise ValueError(f"unknown peer {name!r}; accepted: {', '.join(methods('peer'))}")
+    variable = METHODS[name].source
+    named = os.environ.get(variable)
     if not named:
         return None
     path = Path(named)
@@ -276,7 +313,7 @@ def find_peer(name: str, scale: int) -> Path | None:
         found = sorted(path.glob(f"*netG*x{scale}*.pth"))
         return found[0] if found else None
     if not path.is_file():
-        raise WeightsError(f"{PEERS[name]} names {path}, and nothing is there")
+        raise WeightsError(f"{variable} names {path}, and nothing is there")
     return path
 
 

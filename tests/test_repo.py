@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from srkit.cli import parser
-from srkit.evaluation import ablation, bench_fid, measure, results, tables
+from srkit.evaluation import bench_fid, measure, results, tables
 from srkit.files import sha256
-from srkit.weights import PEERS
+from srkit.weights import methods
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,9 +31,10 @@ metrics weights upscale
 fid.inception fid.frechet fid.uncertainty fid.features fid.folders
 training.recipes training.as_published training.distributed training.diagnostics training.state
 training.step training.checkpoints training.run_folder training.loop
-evaluation.results evaluation.repeat evaluation.tables evaluation.measure evaluation.ablation
-evaluation.context evaluation.bench_fid evaluation.bench_training
-notebook.figures notebook.diagrams notebook.session notebook.live notebook.widgets notebook.report
+evaluation.results evaluation.measure evaluation.ablation evaluation.context evaluation.tables
+evaluation.bench_fid evaluation.bench_training
+notebook.figures notebook.charts notebook.diagrams notebook.session notebook.live notebook.widgets
+notebook.report
 cli.options cli.notebooks cli.pictures cli.training cli.entry __main__
 """.splitlines()
     for name in line.split()
@@ -145,10 +146,16 @@ def test_every_make_command_in_readme_has_a_target():
         assert shlex.split(line)[1] in targets, line
 
 
+@pytest.fixture(scope="module")
+def recorded() -> list[results.Row]:
+    """The committed rows."""
+    return results.load(ROOT / "figures" / "results.json")
+
+
 @pytest.mark.parametrize(
-    ("dataset", "scale", "preset"),
+    ("dataset", "scale", "stage"),
     [
-        ("embedded-val", 2, "demo"),
+        ("embedded-val", 2, "report"),
         ("Imagenette validation, 224x224", 2, "evaluate"),
         ("Set5", 2, "evaluate"),
         ("Set5", 4, "evaluate"),
@@ -156,61 +163,57 @@ def test_every_make_command_in_readme_has_a_target():
         ("Imagenette validation, 224x224", 4, "evaluate"),
     ],
 )
-def test_readme_tables_say_what_results_json_says(dataset, scale, preset):
-    rows = results.load(ROOT / "figures" / "results.json")
-    more = ["hr"] if preset == "demo" else [*PEERS]
-    methods = [*measure.available_methods(scale), *more]
-    header, body = tables.table(rows, methods, dataset, scale, preset)
-    for line in results.markdown(header, body).splitlines():
+def test_readme_tables_say_what_results_json_says(recorded, dataset, scale, stage):
+    rows = results.select(recorded, stage=stage, dataset=dataset, scale=scale)
+    more = ["hr"] if stage == "report" else methods("peer")
+    table = tables.method_table(rows, [*measure.available_methods(scale), *more])
+    for line in results.markdown(*table).splitlines():
         assert line in README
 
 
-def test_readme_s_sensitivity_table_says_what_results_json_says():
-    rows = results.load(ROOT / "figures" / "results.json")
-    dataset = "Imagenette validation, short side 224"
-    header, body = tables.sensitivity_table(rows, dataset, 1000)
+def test_readme_s_sensitivity_table_says_what_results_json_says(recorded):
+    rows = results.select(recorded, stage="sensitivity", n=1000, side=224)
+    header, body = tables.sensitivity_table(rows)
     assert [line[0] for line in body] == ["FID-64", "FID-192", "FID-768"]
-    for line in results.markdown(header, body).splitlines():
-        assert line in README
+    for line in [header, *body]:
+        assert f"| {line[0]} | {' | '.join(line[3:])} |" in README  # of one N and side
 
 
-def test_readme_s_benchmark_says_what_results_json_says():
-    rows = results.select(results.load(ROOT / "figures" / "results.json"), preset="bench")
+def test_readme_s_benchmark_says_what_results_json_says(recorded):
+    rows = results.select(recorded, stage="bench")
     table = bench_fid.summary(rows).split("\n\n")[0].splitlines()
     assert len(table) == 2 + 16
     for line in table:
         assert line in README
 
 
-def test_table_md_says_what_results_json_says():
-    rows = results.load(ROOT / "figures" / "results.json")
-    methods = [*measure.available_methods(2), "hr"]
-    table = results.markdown(*tables.table(rows, methods, "embedded-val", 2, "demo"))
-    assert (ROOT / "figures" / "table.md").read_text(encoding="utf-8").startswith(table)
+def test_readme_s_ablation_says_what_results_json_says(recorded):
+    there = [sorted(line.strip("| ").split(" | ")) for line in README.splitlines()]
+    _, body = tables.ablation_table(results.select(recorded, stage="ablation"))
+    for line in body:
+        assert sorted(line) in there  # README has the columns in another order
 
 
-def test_measured_rows_are_of_the_shipped_checkpoints():
-    rows = results.load(ROOT / "figures" / "results.json")
+def test_results_md_says_what_results_json_says(recorded):
+    made = tables.results_md(recorded)
+    assert (ROOT / "figures" / "results.md").read_text(encoding="utf-8") == made
+
+
+def test_measured_rows_are_of_the_shipped_checkpoints(recorded):
     shipped = {sha256(f)[:12] for f in (ROOT / "srkit" / "checkpoints").glob("*.safetensors")}
-    used = {row["weights"] for row in rows if row.get("weights") and row["method"] not in PEERS}
+    ours = [row for row in recorded if row["method"] not in methods("peer")]
+    used = {row["weights"] for row in ours if row.get("weights")}
     assert used == shipped
 
 
-def test_the_commits_of_measured_rows_are_in_the_history():
+def test_the_commits_of_measured_rows_are_in_the_history(recorded):
     if run("git", "rev-parse", "--is-shallow-repository").stdout.strip() != "false":
         pytest.skip("no clone with its history")
-    rows = results.select(results.load(ROOT / "figures" / "results.json"), source="measured")
+    rows = results.select(recorded, source="measured")
     # Those of "sensitivity" were measured before the history that stands, and not since.
-    for commit in {row["commit"] for row in rows if row["preset"] != "sensitivity"}:
+    for commit in {row["commit"] for row in rows if row["stage"] != "sensitivity"}:
         found = run("git", "merge-base", "--is-ancestor", commit, "HEAD")
         assert found.returncode == 0, f"no commit {commit} before this one"
-
-
-def test_readme_s_ablation_says_what_results_json_says():
-    rows = results.load(ROOT / "figures" / "results.json")
-    kept = [row for row in rows if str(row["preset"]).startswith("ablation-")]
-    for line in results.markdown(*ablation.table(kept, kept[0]["dataset"])).splitlines():
-        assert line in README
 
 
 def test_every_file_that_readme_links_to_is_there():

@@ -200,7 +200,7 @@ def test_a_shipped_checkpoint_is_small_fp16_and_named_for_what_it_holds(name):
         kinds = {file.get_tensor(key).dtype for key in file.keys()}  # noqa: SIM118
     assert torch.float16 in kinds and kinds <= {torch.float16, torch.int64}
     trained, _, scale = name.rpartition("_x")
-    load_generator(path, weights.TRAINED[trained], int(scale))
+    load_generator(path, weights.METHODS[trained].source, int(scale))
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -75,12 +75,3 @@ def parse_value(text: str) -> object:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def record(options: Namespace, rows: list) -> None:
-    """Add rows to the file that --record names, and say so."""
-    from srkit.evaluation import results
-
-    if options.record:
-        results.record(options.record, rows)
-        print(f"{len(rows)} rows recorded in {options.record}")

@@ -4,7 +4,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from srkit.cli.options import Commands, add_command, chosen_photos, record
+from srkit.cli.options import Commands, add_command, chosen_photos
 
 
 def add_upscale(commands: Commands) -> None:
@@ -59,8 +59,7 @@ def add_evaluate(commands: Commands) -> None:
 def run_evaluate(options: Namespace) -> int:
     """`srkit evaluate`: print the table, and keep its rows where told to."""
     from srkit.devices import pick_device
-    from srkit.evaluation import measure, repeat, results
-    from srkit.evaluation.tables import table
+    from srkit.evaluation import measure, results, tables
 
     device, scale = str(pick_device(options.device)), options.scale
     photos = chosen_photos(options, options.split)
@@ -71,13 +70,15 @@ def run_evaluate(options: Namespace) -> int:
         if not networks:
             raise ValueError(note)
         sizes = sorted({max(2, len(photos) // part) for part in (4, 2, 1)})
-        rows = measure.sensitivity(photos, networks[0], sizes=sizes, device=device)
+        run = results.Run("sensitivity", device=device)
+        rows = measure.sensitivity(photos, networks[0], run, sizes=sizes)
     else:
-        rows = measure.measure(methods, photos, scale, networks, "evaluate", device=device)
-        print(results.markdown(*table(rows, methods, photos.name, scale, "evaluate")), end="")
-    record(options, rows)
+        run = results.Run("evaluate", device=device)
+        rows = measure.measure(methods, photos, scale, run, networks)
+        print(results.markdown(*tables.method_table(rows, methods)), end="")
+    tables.record(options.record, rows)
     if options.check:
-        text, same = repeat.check(options.check, rows)
+        text, same = results.check(options.check, rows)
         print(f"\nAgainst {options.check}:\n{text}", end="")
         return 0 if same else 1
     return 0
@@ -136,6 +137,7 @@ def add_bench(commands: Commands) -> None:
 
 def run_bench(options: Namespace) -> int:
     """`srkit bench`: a table of ratios, and its rows where told to."""
+    from srkit.evaluation import tables
     from srkit.evaluation.bench_fid import bench_fid, summary
     from srkit.evaluation.bench_training import bench_train
 
@@ -145,5 +147,5 @@ def run_bench(options: Namespace) -> int:
     else:
         rows = bench_train(options.batch, rounds, quick, options.device or "auto")
     print(summary(rows), end="")
-    record(options, rows)
+    tables.record(options.record, rows)
     return 0

@@ -5,7 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srkit.cli.options import Commands, add_command, chosen_photos, record, settings_of
+from srkit.cli.options import Commands, add_command, chosen_photos, settings_of
 
 if TYPE_CHECKING:
     from srkit.data.photos import Photos
@@ -101,25 +101,28 @@ def run_ablation(options: Namespace) -> int:
     from srkit import paths
     from srkit.data.sources import open_photos
     from srkit.devices import pick_device
-    from srkit.evaluation import ablation, results
+    from srkit.evaluation import ablation, results, tables
     from srkit.evaluation.measure import available_inception
     from srkit.training.recipes import TrainingError
 
     device = str(pick_device(options.device))
-    settings = {name: getattr(options, name) for name in ("preset", "seeds", "content")}
-    settings |= {"device": device, "changes": settings_of(options)}
     photos, held_out = open_photos(options.data, "train"), chosen_photos(options, "val")
-    settings["networks"], note = available_inception(device)
-    settings["variants"] = options.variants or [*ablation.VARIANTS]
+    networks, note = available_inception(device)
     out = options.out or paths.runs(f"ablation-{options.preset}")
     print(f"{len(photos)} photographs, {len(held_out)} held out, on {device}; {note}")
+    run = results.Run("ablation", options.preset, device=device)
+    changes, names = settings_of(options), options.variants or ablation.VARIANTS
+    plans = {name: ablation.variant(name, options.preset, **changes) for name in names}
     try:
-        rows = ablation.ablate(photos, held_out, out, **settings)
+        files = ablation.train_variants(
+            plans, options.seeds, photos, held_out, out, run, options.content
+        )
     except TrainingError as error:
         print(f"srkit ablation: {error}", file=sys.stderr)
         return 1
-    print(results.markdown(*ablation.table(rows, held_out.name)), end="")
-    record(options, rows)
+    rows = ablation.measure_variants(files, plans, held_out, networks, run)
+    print(results.markdown(*tables.ablation_table(rows)), end="")
+    tables.record(options.record, rows)
     return 0
 
 

@@ -5,15 +5,14 @@ updates, and are measured on the same held-out photographs. `python -m srkit abl
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from srkit import paths
 from srkit.data.photos import Photos
 from srkit.evaluation import results
 from srkit.evaluation.measure import measure
-from srkit.evaluation.tables import show
 from srkit.fid.inception import FIDInception
 from srkit.losses import Weights
 from srkit.training.loop import train_or_load
@@ -33,107 +32,63 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "four times the batch": {},  # section 7; see `variant`
 }
 
-METRICS = ("PSNR", "SSIM", "KID", "FID", "Patch Frechet distance")  # what their names begin with
 
-
-def variant(name: str, preset: str, seed: int = 0, **changes: Any) -> Recipe:
+def variant(name: str, preset: str, **changes: Any) -> Recipe:
     """The recipe of one variant; `changes` are made in all of them.
 
     Raises ValueError where there is none of that name.
     """
     if name not in VARIANTS:
         raise ValueError(f"unknown variant {name!r}; accepted: {', '.join(VARIANTS)}")
-    plan = recipe("sr-ugan", preset, seed=seed, **changes | VARIANTS[name])
+    plan = recipe("sr-ugan", preset, **changes | VARIANTS[name])
     return same_images(plan, 4 * plan.batch) if name == "four times the batch" else plan
 
 
-def folder_of(name: str, seed: int) -> str:
-    """The folder of one run, such as "without-U-Net-seed-0"."""
-    return f"{name.replace(' ', '-')}-seed-{seed}"
-
-
-def ablate(
+def train_variants(
+    plans: Mapping[str, Recipe],
+    seeds: Sequence[int],
     photos: Photos,
     held_out: Photos,
     out: str | Path,
-    preset: str = "demo",
-    seeds: Sequence[int] = (0,),
-    variants: Sequence[str] = tuple(VARIANTS),
-    networks: Sequence[FIDInception] = (),
+    run: results.Run,
     content: str = "auto",
-    device: str = "cpu",
-    changes: Mapping[str, Any] | None = None,
-) -> list[results.Row]:
-    """Train every variant with every seed into a folder of `out`, then measure all of them.
-
-    A row is the mean over the seeds, with the value of each in `values`. Finished runs are loaded,
-    and an interrupted one goes on.
-    """
-    plans = {name: variant(name, preset, **dict(changes or {})) for name in variants}
-    files: dict[str, Path] = {}
+) -> dict[tuple[str, int], Path]:
+    """Train every plan with every seed into a folder of `out`, such as "without-U-Net-seed-0"; the
+    generator's file by variant and seed. Finished runs are loaded, an interrupted one goes on."""
+    files = {}
+    facts = {"preset": run.preset, "commit": run.commit}
     for seed in seeds:
-        for name in plans:
-            plan = variant(name, preset, seed, **dict(changes or {}))
-            place = Path(out) / folder_of(name, seed)
-            facts = {"preset": preset, "commit": paths.commit()}
-            path, _ = train_or_load(
-                plan, photos, held_out, place, content=content, device=device, metadata=facts
-            )
-            files[folder_of(name, seed)] = path
-    rows = measure(
-        ["bicubic", *files], held_out, 2, networks, f"ablation-{preset}", seeds[0], device, files
-    )
-    found = [row for row in rows if row["method"] == "bicubic"]
+        for name, plan in plans.items():
+            place = Path(out) / f"{name.replace(' ', '-')}-seed-{seed}"
+            options = {"content": content, "device": run.device, "metadata": facts}
+            plan = replace(plan, seed=seed)
+            files[name, seed], _ = train_or_load(plan, photos, held_out, place, **options)
+    return files
+
+
+def measure_variants(
+    files: Mapping[tuple[str, int], Path],
+    plans: Mapping[str, Recipe],
+    held_out: Photos,
+    networks: Sequence[FIDInception],
+    run: results.Run,
+) -> list[results.Row]:
+    """Rows of bicubic and of each variant: the mean over the seeds, and each one in `values`."""
+    methods = {f"{name}, seed {seed}": path for (name, seed), path in files.items()}
+    rows = measure(["bicubic", *methods], held_out, 2, run, networks, methods)
+    seeds = list(dict.fromkeys(seed for _, seed in files))
+    shared: dict[str, Any] = {"seed": seeds, "crop": next(iter(plans.values())).crop}
+    means = [row | shared for row in results.select(rows, method="bicubic")]
     for name, plan in plans.items():
-        own = [results.select(rows, method=folder_of(name, seed)) for seed in seeds]
-        found += [merged(name, parts, seeds, plan) for parts in zip(*own, strict=True)]
-    return found
+        about = shared | {"method": "sr-ugan", "variant": name, "weights": None}
+        about |= {"updates": plan.iterations, "crops_seen": plan.iterations * plan.batch}
+        by_seed = [results.select(rows, method=f"{name}, seed {seed}") for seed in seeds]
+        means += [mean_row(same) | about for same in zip(*by_seed, strict=True)]
+    return means
 
 
-def merged(
-    name: str, rows: Sequence[results.Row], seeds: Sequence[int], plan: Recipe
-) -> results.Row:
-    """One row for the runs of several seeds: their mean, and each value."""
+def mean_row(rows: Sequence[results.Row]) -> results.Row:
+    """One row for those of several seeds: their mean, and each value."""
     values = [row["value"] for row in rows]
-    kept = {key: value for key, value in rows[0].items() if "interval" not in key}
-    about: dict[str, Any] = {"updates": plan.iterations, "crops_seen": plan.iterations * plan.batch}
-    about |= {"crop": plan.crop, "weights": None, "seed": list(seeds), "values": values}
-    return kept | about | {"method": f"ablation: {name}", "value": float(f"{mean(values):.6g}")}
-
-
-def table(rows: Sequence[results.Row], dataset: str) -> tuple[list[str], list[list[str]]]:
-    """The ablation as (header, body): each metric's mean, and in brackets the lowest and highest
-    seed where there are several; for Frechet distances the ratio to bicubic, too."""
-    own = [row for row in rows if row["dataset"] == dataset]
-    names = list(dict.fromkeys(row["metric"] for row in own))
-    names.sort(key=lambda metric: [metric.startswith(start) for start in METRICS].index(True))
-    header = ["Variant", "Crops seen"]
-    for metric in names:
-        header += [metric, "/ bicubic"] if ratio_of(metric) else [metric]
-    body = []
-    for method in ("bicubic", *(f"ablation: {name}" for name in VARIANTS)):
-        mine = [row for row in own if row["method"] == method]
-        if not mine:
-            continue
-        seen = mine[0].get("crops_seen")
-        line = [method.removeprefix("ablation: "), f"{seen:,}" if seen else "–"]
-        for metric in names:
-            row = results.select(mine, metric=metric)[0]
-            base = results.value(own, method="bicubic", metric=metric)
-            line.append(spread(metric, row))
-            if ratio_of(metric):
-                line.append(show(row["value"] / base if base else None))
-        body.append(line)
-    return header, body
-
-
-def ratio_of(metric: str) -> bool:
-    """Whether a metric's ratio to bicubic is shown: a Frechet distance's."""
-    return metric.startswith(("FID", "Patch"))
-
-
-def spread(metric: str, row: results.Row) -> str:
-    """A value, and behind it the lowest and highest over the seeds."""
-    values = row.get("values", [])
-    ends = (min(values), max(values)) if len(values) > 1 else None
-    return show(row["value"], metric, ends)
+    kept = {name: item for name, item in rows[0].items() if "interval" not in name}
+    return kept | {"value": results.rounded(mean(values)), "values": values}

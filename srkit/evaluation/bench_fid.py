@@ -9,8 +9,9 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from torch import Tensor
 from srkit.data.sources import open_photos
 from srkit.devices import pick_device
 from srkit.evaluation import results
+from srkit.evaluation.tables import bench_table
 from srkit.fid import frechet
 from srkit.fid.features import inception_features
 from srkit.fid.inception import FIDInception, FoldedConv, fold_batchnorm, load_inception
@@ -32,8 +34,11 @@ from srkit.weights import WeightsError, load_state
 Timed = Callable[[], Any]
 
 # The programs, by their packages' names.
-PEERS = {"pytorch-fid": "pytorch_fid", "torch-fidelity": "torch_fidelity",
-         "torchmetrics": "torchmetrics"}  # fmt: skip
+PEERS = {
+    "pytorch-fid": "pytorch_fid",
+    "torch-fidelity": "torch_fidelity",
+    "torchmetrics": "torchmetrics",
+}
 
 
 def installed(name: str) -> bool:
@@ -95,12 +100,14 @@ def peer_features(
         with swapped(inception, "load_state_dict_from_url", lambda *_, **__: dict(state)):
             network = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[dims]])
     else:
-        extractor = {
-            "torch-fidelity": ("torch_fidelity.feature_extractor_inceptionv3",
-                               "FeatureExtractorInceptionV3"),
+        module, extractor = {
+            "torch-fidelity": (
+                "torch_fidelity.feature_extractor_inceptionv3",
+                "FeatureExtractorInceptionV3",
+            ),
             "torchmetrics": ("torchmetrics.image.fid", "NoTrainInceptionV3"),
-        }[name]  # fmt: skip
-        build = getattr(importlib.import_module(extractor[0]), extractor[1])
+        }[name]
+        build = getattr(importlib.import_module(module), extractor)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "weights.pth"
             torch.save(dict(state), path)
@@ -112,9 +119,9 @@ def peer_features(
     @torch.no_grad()
     def features(images: Tensor) -> np.ndarray:
         given = images.to(device)
-        found = network(given.float() / 255 if name == "pytorch-fid" else given)
-        found = found[0] if isinstance(found, list | tuple) else found
-        return found.flatten(2).mean(2).cpu().numpy() if found.ndim == 4 else found.cpu().numpy()
+        made = network(given.float() / 255 if name == "pytorch-fid" else given)
+        made = made[0] if isinstance(made, list | tuple) else made
+        return made.flatten(2).mean(2).cpu().numpy() if made.ndim == 4 else made.cpu().numpy()
 
     return features
 
@@ -143,10 +150,10 @@ def peer_distance(
 @contextmanager
 def sqrtm_with_disp() -> Iterator[None]:
     """SciPy's sqrtm with the `disp` that SciPy 1.18 drops and pytorch-fid calls it with."""
-    own = scipy.linalg.sqrtm
+    original = scipy.linalg.sqrtm
 
     def sqrtm(matrix: np.ndarray, disp: bool = True) -> Any:
-        return own(matrix) if disp else (own(matrix), 0.0)
+        return original(matrix) if disp else (original(matrix), 0.0)
 
     with warnings.catch_warnings(), swapped(scipy.linalg, "sqrtm", sqrtm):
         warnings.simplefilter("ignore")
@@ -168,23 +175,31 @@ def swapped(module: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def bench_fid(
-    data: str = "embedded", weights: str | None = None, rounds: int = 5, quick: bool = False,
+    data: str = "embedded",
+    weights: str | None = None,
+    rounds: int = 5,
+    quick: bool = False,
     device: str = "cpu",
-) -> list[results.Row]:  # fmt: skip
+) -> list[results.Row]:
     """Features and distances, ours and the installed programs', as rows with time ratios to ours.
 
     `quick` runs toy sizes, which show that it works and nothing about speed.
     """
     peers = [name for name, package in PEERS.items() if installed(package)]
-    where = pick_device(device)
-    rows = time_features(data, weights, peers, 2 if quick else 16, rounds, where)
+    run = results.Run("bench", device=str(pick_device(device)))
+    rows = time_features(data, weights, peers, 2 if quick else 16, rounds, run)
     for n in (30, 200) if quick else (500, 5_000, 20_000):
-        rows += time_distances(n, 64 if quick else 2048, peers, rounds)
+        rows += time_distances(n, 64 if quick else 2048, peers, rounds, replace(run, device="cpu"))
     return rows
 
 
 def time_features(
-    data: str, weights: str | None, peers: list[str], count: int, rounds: int, device: torch.device
+    data: str,
+    weights: str | None,
+    peers: Sequence[str],
+    count: int,
+    rounds: int,
+    run: results.Run,
 ) -> list[results.Row]:
     """`count` photographs of 224x224 in memory, at once, to features; 2048 of them where the
     weights reach that, else 768."""
@@ -192,22 +207,20 @@ def time_features(
     pictures = [Image.fromarray(photos[i % len(photos)]).resize((224, 224)) for i in range(count)]
     images = torch.stack([torch.from_numpy(np.array(p)).permute(2, 0, 1) for p in pictures])
     state = standard_state(weights)
-    network = our_network(weights, state).to(device)
+    network = our_network(weights, state).to(run.device)
     functions = {"srkit": lambda x: inception_features(x, network, "pytorch", count)}
-    functions |= {name: peer_features(name, state, network.dims, device) for name in peers}
-    seconds = alternate({k: partial(f, images) for k, f in functions.items()}, rounds)
-    about = f"{network.dims} features, {network.name}"
+    functions |= {name: peer_features(name, state, network.dims, run.device) for name in peers}
+    medians = alternate({k: partial(f, images) for k, f in functions.items()}, rounds)
     rows = []
-    for name, own in seconds.items():
-        values = {"feature time / srkit's": own / seconds["srkit"]}
-        if device.type == "cuda":  # absolute times mean something on a GPU only
-            values["photographs/s"] = count / own
-        absolute = {"seconds": digits(own), "photographs_per_second": digits(count / own)}
-        for metric, value in values.items():
-            row = timing_row(
-                name, "photographs, 224x224", count, metric, value, about, rounds, device
-            )
-            rows.append(row | absolute)
+    for name, seconds in medians.items():
+        values = {"feature time / srkit's": seconds / medians["srkit"]}
+        if run.device.startswith("cuda"):  # absolute times mean something on a GPU only
+            values["photographs/s"] = count / seconds
+        about = {"dataset": "photographs, 224x224", "n": count, "scale": None}
+        about |= {"layer": network.dims, "network": network.name}
+        about |= {"seconds": digits(seconds), "photographs_per_second": digits(count / seconds)}
+        protocol = f"{network.dims} features, {network.name}; {timing_protocol(rounds, run)}"
+        rows += [run.row(name, m, digits(v), protocol, **about) for m, v in values.items()]
     return rows
 
 
@@ -223,7 +236,9 @@ def our_network(weights: str | None, state: Mapping[str, Tensor]) -> FIDInceptio
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-def time_distances(n: int, d: int, peers: list[str], rounds: int) -> list[results.Row]:
+def time_distances(
+    n: int, d: int, peers: Sequence[str], rounds: int, run: results.Run
+) -> list[results.Row]:
     """The distance between two sets of n features, from statistics that are ready."""
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(d, d)) / np.sqrt(d * (1 + np.arange(d)))  # variances fall as 1 / k
@@ -235,47 +250,34 @@ def time_distances(n: int, d: int, peers: list[str], rounds: int) -> list[result
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", frechet.FewImagesWarning)
         values = {name: distance() for name, distance in functions.items()}
-        seconds = alternate(functions, rounds)
+        medians = alternate(functions, rounds)
+    protocol = f"float64, from statistics; {timing_protocol(rounds, run)}"
+    shared = {"dataset": f"synthetic features, d = {d}", "n": n, "scale": None, "layer": d}
     rows = []
-    for name, own in seconds.items():
-        row = timing_row(
-            name, f"synthetic features, d = {d}", n, "distance time / srkit's",
-            own / seconds["srkit"], "float64, from statistics", rounds, torch.device("cpu"),
-        )  # fmt: skip
-        apart = float(f"{values[name] / values['srkit'] - 1:.1e}")
-        rows.append(row | {"relative_difference": apart, "seconds": digits(own)})
+    for name, seconds in medians.items():
+        about = {"relative_difference": float(f"{values[name] / values['srkit'] - 1:.1e}")}
+        about["seconds"] = digits(seconds)
+        ratio = digits(seconds / medians["srkit"])
+        rows.append(run.row(name, "distance time / srkit's", ratio, protocol, **shared, **about))
     return rows
 
 
-def timing_row(
-    name: str, dataset: str, n: int, metric: str, value: float, about: str, rounds: int,
-    device: torch.device, scale: int | None = None,
-) -> results.Row:  # fmt: skip
-    """A benchmark's row: 3 digits, and what it ran on beside what was done."""
-    gpu = device.type == "cuda"
+def timing_protocol(rounds: int, run: results.Run) -> str:
+    """How often it was timed, and on what."""
+    gpu = run.device.startswith("cuda")
     where = torch.cuda.get_device_name() if gpu else f"{torch.get_num_threads()} CPU threads"
-    protocol = f"{about}; median of {rounds} alternated rounds on {where}"
-    return results.measured(
-        name, dataset, n, scale, metric, protocol, digits(value), "bench", device=str(device)
-    )
+    return f"median of {rounds} alternated rounds on {where}"
 
 
 def digits(value: float) -> float:
     """To 3 digits, which is what a timing is good for."""
-    return float(f"{value:.3g}")
+    return results.rounded(value, 3)
 
 
-def summary(rows: list[results.Row]) -> str:
-    """The rows as a Markdown table, by what was done; below it, for those of `bench_fid`, the
-    programs that are missing."""
-    rows = sorted(rows, key=lambda row: (row["dataset"], row["n"], row["method"] != "srkit"))
-    header = ["Program", "Work", "N", "Metric", "Value", "Its value against ours"]
-    body = [
-        [row["method"], row["dataset"], str(row["n"]), row["metric"], f"{row['value']:.3g}",
-         f"{row['relative_difference']:+.0e}" if "relative_difference" in row else "–"]
-        for row in rows
-    ]  # fmt: skip
-    compared = {row["method"] for row in rows if row["dataset"] != "noise"}  # `bench_train`'s
-    missing = [name for name in PEERS if compared and name not in compared]
+def summary(rows: Sequence[results.Row]) -> str:
+    """The rows as a Markdown table; below it, for those of `bench_fid`, the programs that are
+    missing."""
+    there = {row["method"] for row in rows}
+    missing = [name for name in PEERS if "srkit" in there and name not in there]
     note = f"\nNot installed, so not compared: {', '.join(missing)}.\n" if missing else ""
-    return results.markdown(header, body) + note
+    return results.markdown(*bench_table(rows)) + note

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from srkit import losses
 from srkit.devices import pick_device
 from srkit.evaluation import results
-from srkit.evaluation.bench_fid import alternate, timing_row
+from srkit.evaluation.bench_fid import alternate, digits, timing_protocol
 from srkit.training.recipes import Recipe, recipe
 from srkit.training.state import State, start
 from srkit.training.step import judge, train_step
@@ -44,10 +44,10 @@ def plain_step(state: State, lr: Tensor, hr: Tensor, labels: Tensor) -> None:
     discriminator.requires_grad_(True)
     validity_hr, classes = judge(discriminator, hr)
     validity_sr, _ = judge(discriminator, generator(lr).detach())
-    own = (classes, labels) if classes is not None and state.recipe.class_loss else ()
+    classed = (classes, labels) if classes is not None and state.recipe.class_loss else ()
     state.discriminator_optimiser.zero_grad()
     torch.stack(
-        list(losses.discriminator_loss(validity_hr, validity_sr, *own).values())
+        list(losses.discriminator_loss(validity_hr, validity_sr, *classed).values())
     ).sum().backward()
     state.discriminator_optimiser.step()
     sr = generator(lr)
@@ -91,52 +91,55 @@ def plain_state(plan: Recipe, content: str, device: str) -> State:
 
 
 def bench_train(
-    batch: int | None = None, rounds: int = 5, quick: bool = False, device: str = "auto",
+    batch: int | None = None,
+    rounds: int = 5,
+    quick: bool = False,
+    device: str = "auto",
     content: str = "untrained",
-) -> list[results.Row]:  # fmt: skip
+) -> list[results.Row]:
     """Rows of the whole update, for both models: each way's rate against the plain loop's, and on a
     GPU photographs/s, TFLOP/s and peak memory. `quick` has toy networks, and shows only that it
     runs. VGG19 is untrained unless `content` names another: its time is the same."""
-    where = pick_device(device)
-    gpu = where.type == "cuda"
-    best = bf16_product(where) if gpu else 0.0
     preset = "smoke" if quick else "paper"
-    ways = {k: v for k, v in WAYS.items() if gpu or "compile" not in v}
+    run = results.Run("bench", preset, device=str(pick_device(device)))
+    gpu = run.device.startswith("cuda")
+    best = bf16_product(torch.device(run.device)) if gpu else 0.0
+    size = batch or (2 if quick else 32 if gpu else 1)
     rows = []
     for model in MODELS:
-        changes = {"crop": 32} if quick else {"crop": 256}
-        size = batch or (2 if quick else 32 if gpu else 1)
-        plan = recipe(model, preset, batch=size, start_from="", **changes)
-        work: dict[str, Callable[[], object]] = {}
-        lr, hr, labels = batch_of(plan, size, where)
-        plain = plain_state(plan, content, device)
-        work["plain loop"] = partial(plain_step, plain, lr.contiguous(), hr.contiguous(), labels)
-        for name, settings in ways.items():
-            state = prepared(replace(plan, **settings), content, device)  # type: ignore[arg-type]
-            work[name] = partial(train_step, state, lr, hr, labels)
-        work = {name: run for name, run in work.items() if runs(name, run, size)}
-        seconds = alternate(work, rounds)
+        plan = recipe(model, preset, batch=size, start_from="", crop=32 if quick else 256)
+        medians = alternate(ways_to_update(plan, content, run.device), rounds)
         about = f"one update, {size} of {plan.crop}x{plan.crop}, {'toy' if quick else 'full'} size"
         about += "; convolutions of fp32 in TF32" if gpu else ""
-        flop = size * step_flop(plan, content, device) if gpu else 0.0
-        for name, own in seconds.items():
+        protocol = f"{about}; {timing_protocol(rounds, run)}"
+        flop = size * step_flop(plan, content, run.device) if gpu else 0.0
+        for name, seconds in medians.items():
             values = {}
-            if "plain loop" in seconds:
-                values["rate / the plain loop's"] = seconds["plain loop"] / own
+            if "plain loop" in medians:
+                values["rate / the plain loop's"] = medians["plain loop"] / seconds
             if gpu:
-                values["photographs/s"] = size / own
-                values["TFLOP/s"] = flop / own / 1e12
-                values["share of the bf16 product"] = flop / own / best
-            for metric, value in values.items():
-                rows.append(
-                    timing_row(
-                        f"{model}: {name}", "noise", size, metric, value, about, rounds, where, 2
-                    )
-                )
-        del work, plain, state
+                values["photographs/s"] = size / seconds
+                values["TFLOP/s"] = flop / seconds / 1e12
+                values["share of the bf16 product"] = flop / seconds / best
+            facts = {"variant": name, "dataset": "noise", "crop": plan.crop, "n": size, "scale": 2}
+            rows += [run.row(model, m, digits(v), protocol, **facts) for m, v in values.items()]
         if gpu:
-            rows += peak_memory(model, plan, content, device)
+            rows += peak_memory(plan, content, run)
     return rows
+
+
+def ways_to_update(plan: Recipe, content: str, device: str) -> dict[str, Callable[[], object]]:
+    """The plain loop's update and ours in each way, of one batch; without those that do not fit."""
+    lr, hr, labels = batch_of(plan, plan.batch, torch.device(device))
+    plain = plain_state(plan, content, device)
+    work: dict[str, Callable[[], object]] = {
+        "plain loop": partial(plain_step, plain, lr.contiguous(), hr.contiguous(), labels)
+    }
+    for name, settings in WAYS.items():
+        if device.startswith("cuda") or "compile" not in settings:
+            state = prepared(replace(plan, **settings), content, device)  # type: ignore[arg-type]
+            work[name] = partial(train_step, state, lr, hr, labels)
+    return {name: update for name, update in work.items() if runs(name, update, plan.batch)}
 
 
 def runs(name: str, run: Callable[[], object], batch: int) -> bool:
@@ -173,32 +176,20 @@ def bf16_product(device: torch.device, side: int = 8192, rounds: int = 20) -> fl
     return 2 * side**3 * rounds / (time.perf_counter() - began)
 
 
-def peak_memory(model: str, plan: Recipe, content: str, device: str) -> list[results.Row]:
+def peak_memory(plan: Recipe, content: str, run: results.Run) -> list[results.Row]:
     """GiB at the peak of an update, for batches that double until they no longer fit."""
     rows: list[results.Row] = []
     batch = 1
-    where = torch.device("cuda")
+    protocol = f"one update, bf16, {plan.crop}x{plan.crop}; {timing_protocol(1, run)}"
+    facts = {"variant": "srkit, bf16", "dataset": "noise", "crop": plan.crop, "scale": 2}
     while True:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         try:
-            state = prepared(replace(plan, batch=batch, precision="bf16"), content, device)
-            train_step(state, *batch_of(plan, batch, where))
+            state = prepared(replace(plan, batch=batch, precision="bf16"), content, run.device)
+            train_step(state, *batch_of(plan, batch, torch.device("cuda")))
         except torch.OutOfMemoryError:
             return rows
-        peak = torch.cuda.max_memory_allocated() / 2**30
-        about = f"one update, bf16, {plan.crop}x{plan.crop}"
-        rows.append(
-            timing_row(
-                f"{model}: srkit, bf16",
-                "noise",
-                batch,
-                "peak memory (GiB)",
-                peak,
-                about,
-                1,
-                where,
-                2,
-            )
-        )
+        peak = digits(torch.cuda.max_memory_allocated() / 2**30)
+        rows.append(run.row(plan.model, "peak memory (GiB)", peak, protocol, n=batch, **facts))
         batch *= 2

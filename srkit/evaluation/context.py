@@ -34,7 +34,7 @@ def psnr_with_context(
         raise ValueError(f"a radius of {max(radii)} LR pixels, the photographs allow {most}")
     y, x = scale * top, scale * left
     truth = hr[..., y : y + target, x : x + target]
-    found = []
+    means = []
     for radius in radii:
         side = 2 * (half + radius)
         rows, columns = (slice(at - radius, at - radius + side) for at in (top, left))
@@ -44,5 +44,5 @@ def psnr_with_context(
             sr = denorm(generator(low[None, :, rows, columns].to(device)))[0].cpu()
             middle = sr[:, edge : edge + target, edge : edge + target]
             values.append(psnr(middle, high, "y", 0))
-        found.append(sum(values) / len(values))
-    return found
+        means.append(sum(values) / len(values))
+    return means

@@ -12,11 +12,11 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from srkit import metrics, paths
+from srkit import metrics
 from srkit.data.crops import middles
 from srkit.data.images import bicubic_lr_pil, crop_to_multiple, resized
 from srkit.data.photos import Photos
-from srkit.evaluation import results
+from srkit.evaluation.results import Row, Run
 from srkit.fid.features import (
     PROTOCOLS,
     Extractor,
@@ -34,16 +34,21 @@ from srkit.fid.inception import (
     find_inception,
     load_inception,
 )
-from srkit.fid.uncertainty import bootstrap, interval, kid
+from srkit.fid.uncertainty import bootstrap_all, interval, kid
 from srkit.files import sha256
 from srkit.upscale import INTERPOLATIONS, upscale
-from srkit.weights import PEERS, TRAINED, WeightsError, checkpoint_path, find_checkpoint, find_peer
+from srkit.weights import (
+    TWICE,
+    WeightsError,
+    checkpoint_path,
+    find_checkpoint,
+    find_peer,
+    methods,
+)
 
 SMALL_N = 5_000  # photographs, up to which (and from ten) intervals are worth their minutes
 
 KID_PROTOCOL = "unbiased, cubic kernel, pairs of one photograph left out"
-
-TWICE = " twice"  # "sr-ugan twice" is the 2x model applied to its own output
 
 
 def hr_images(photos: Photos, scale: int, side: int | None = None) -> Iterator[Image.Image]:
@@ -60,7 +65,7 @@ def enlarge(
     lr: Image.Image,
     method: str,
     scale: int,
-    preset: str = "demo",
+    preset: str | None = None,
     device: str = "cpu",
     checkpoint: Path | None = None,
 ) -> Image.Image:
@@ -73,39 +78,38 @@ def enlarge(
             raise ValueError(f"{method!r} enlarges 4 times, not {scale}")
         once = method.removesuffix(TWICE)
         return enlarge(enlarge(lr, once, 2, preset, device), once, 2, preset, device)
-    checkpoint = find_checkpoint(method, scale, preset) if method in TRAINED else None
+    checkpoint = find_checkpoint(method, scale, preset) if method in methods("network") else None
     return upscale(lr, method, scale, checkpoint, device)
 
 
 def available_methods(scale: int) -> list[str]:
     """Every interpolation, and every network that there is a shipped checkpoint for; at 4x also
     the 2x networks applied twice; last the peers whose weights were named."""
-    native = [name for name in TRAINED if checkpoint_path(name, scale).is_file()]
-    twice = [name + TWICE for name in TRAINED if scale == 4 and checkpoint_path(name, 2).is_file()]
-    peers = [name for name in PEERS if find_peer(name, scale)]
+    networks = methods("network")
+    native = [name for name in networks if checkpoint_path(name, scale).is_file()]
+    twice = [name + TWICE for name in networks if scale == 4 and checkpoint_path(name, 2).is_file()]
+    peers = [name for name in methods("peer") if find_peer(name, scale)]
     return [*INTERPOLATIONS, *twice, *native, *peers]
 
 
-def weights_of(method: str, scale: int, preset: str) -> str | None:
+def weights_of(method: str, scale: int, preset: str | None = None) -> str | None:
     """The first digits of the weights' SHA-256, or None for an interpolation."""
     name = method.removesuffix(TWICE)
-    path = find_peer(name, scale) if name in PEERS else None
-    if name in TRAINED:
+    path = find_peer(name, scale) if name in methods("peer") else None
+    if name in methods("network"):
         path = find_checkpoint(name, 2 if method.endswith(TWICE) else scale, preset)
     return sha256(path)[:12] if path is not None else None
 
 
 def measure(
-    methods: Sequence[str],
+    names: Sequence[str],
     photos: Photos,
-    scale: int = 2,
+    scale: int,
+    run: Run,
     networks: Iterable[FIDInception] = (),
-    preset: str = "demo",
-    seed: int = 0,
-    device: str = "cpu",
     checkpoints: Mapping[str, Path] | None = None,
-) -> list[results.Row]:
-    """PSNR, SSIM (Y, border `scale`) and Frechet distances of each method, as result rows.
+) -> list[Row]:
+    """PSNR, SSIM (Y, border `scale`) and Frechet distances of the named methods, as result rows.
 
     LR is the antialiased bicubic of each photograph at its own size, every prediction is rounded
     to 8 bits. The Frechet distances, between all predictions and all HR photographs, are taken on
@@ -113,53 +117,84 @@ def measure(
     and of its ratio to bicubic (where bicubic is measured); HR against itself is added as "hr".
     A method in `checkpoints` is the generator in that file.
     """
-    files = dict(checkpoints or {})
-    paths.commit()  # the one that this process runs, whatever is committed while it does
     networks = list(networks) if len(photos) > 1 else []  # one photograph has no covariance
-    rows: list[results.Row] = []
-
-    def found(method: str, metric: str, protocol: str, value: float, **more: Any) -> None:
-        own = files.get(method)
-        more["weights"] = sha256(own)[:12] if own else weights_of(method, scale, preset)
-        rows.append(
-            results.measured(
-                method, photos.name, len(photos), scale, metric, protocol, value, preset, seed,
-                device, **more,
-            )
-        )  # fmt: skip
-
-    features: dict[FIDInception, dict[str, np.ndarray]] = {network: {} for network in networks}
+    features: list[dict[str, np.ndarray]] = [{} for _ in networks]
+    facts: dict[str, dict[str, Any]] = {}
+    rows: list[Row] = []
     truth: Statistics | None = None
-    for method in ("hr", *methods):
-        scores: dict[str, list[float]] = {"PSNR": [], "SSIM": []}
-        patches, extractors = Accumulator(), {network: Extractor(network) for network in networks}
-        for hr in tqdm(hr_images(photos, scale), method, len(photos), disable=None, leave=False):
-            sr = hr
-            if method != "hr":
-                lr = bicubic_lr_pil(hr, scale)
-                sr = enlarge(lr, method, scale, preset, device, files.get(method))
-                scores["PSNR"].append(metrics.psnr(sr, hr, "y", scale))
-                scores["SSIM"].append(metrics.ssim(sr, hr, "y", scale))
-            patches.add(patch_features(sr))
-            for extractor in extractors.values():
-                extractor.add(sr)
-        for metric, values in scores.items():
-            if values:
-                found(method, metric, metrics.protocol("y", scale), sum(values) / len(values))
-        own = patches.statistics()
-        truth = truth or own
-        found(method, measure_name(None), measure_protocol(None), frechet_distance(own, truth))
-        for network, extractor in extractors.items():
-            features[network][method] = extractor.finish()
-    for network, sets in features.items():
-        protocol = measure_protocol(network)
-        hr_features = Statistics.of(sets["hr"])
-        fids = {m: frechet_distance(Statistics.of(x), hr_features) for m, x in sets.items()}
-        intervals = bootstrap_intervals(sets, fids, seed) if 9 < len(photos) <= SMALL_N else {}
-        for method, value in fids.items():
-            found(method, measure_name(network), protocol, value, **intervals.get(method, {}))
-            value = kid(sets[method], sets["hr"], paired=True)
-            found(method, measure_name(network, "KID"), f"{protocol}; {KID_PROTOCOL}", value)
+    for name in ("hr", *names):
+        file = (checkpoints or {}).get(name)
+        weights = sha256(file)[:12] if file else weights_of(name, scale, run.preset)
+        about = {"dataset": photos.name, "n": len(photos), "scale": scale, "weights": weights}
+        pairs = predictions(photos, name, scale, run, checkpoint=file)
+        scores, patches, vectors = one_pass(pairs, scale, networks)
+        truth = truth or patches
+        for metric, value in scores.items():
+            rows.append(run.row(name, metric, value, metrics.protocol("y", scale), **about))
+        distance = frechet_distance(patches, truth)
+        rows.append(run.row(name, measure_name(None), distance, measure_protocol(None), **about))
+        facts[name] = about
+        for sets, of_method in zip(features, vectors, strict=True):
+            sets[name] = of_method
+    for network, sets in zip(networks, features, strict=True):
+        rows += inception_rows(network, sets, facts, run)
+    return rows
+
+
+def predictions(
+    photos: Photos,
+    name: str,
+    scale: int,
+    run: Run,
+    side: int | None = None,
+    checkpoint: Path | None = None,
+) -> Iterator[tuple[Image.Image, Image.Image]]:
+    """Each photograph as a method predicts it, and as HR; for "hr" HR is its own prediction."""
+    for hr in tqdm(hr_images(photos, scale, side), name, len(photos), disable=None, leave=False):
+        sr = hr
+        if name != "hr":
+            lr = bicubic_lr_pil(hr, scale)
+            sr = enlarge(lr, name, scale, run.preset, run.device, checkpoint)
+        yield sr, hr
+
+
+def one_pass(
+    pairs: Iterable[tuple[Image.Image, Image.Image]], scale: int, networks: Sequence[FIDInception]
+) -> tuple[dict[str, float], Statistics, list[np.ndarray]]:
+    """Mean PSNR and SSIM of predictions against HR (none of HR itself), the statistics of their
+    pixel patches, and their features (N, d) on each network."""
+    scores: dict[str, list[float]] = {"PSNR": [], "SSIM": []}
+    patches, extractors = Accumulator(), [Extractor(network) for network in networks]
+    for sr, hr in pairs:
+        if sr is not hr:
+            scores["PSNR"].append(metrics.psnr(sr, hr, "y", scale))
+            scores["SSIM"].append(metrics.ssim(sr, hr, "y", scale))
+        patches.add(patch_features(sr))
+        for extractor in extractors:
+            extractor.add(sr)
+    means = {metric: sum(values) / len(values) for metric, values in scores.items() if values}
+    return means, patches.statistics(), [extractor.finish() for extractor in extractors]
+
+
+def inception_rows(
+    network: FIDInception,
+    sets: Mapping[str, np.ndarray],
+    facts: Mapping[str, dict[str, Any]],
+    run: Run,
+) -> list[Row]:
+    """FID, with intervals where they can be had, and KID of each method's features (N, d) against
+    those of "hr". `facts` are what else each method's rows say."""
+    truth, n = Statistics.of(sets["hr"]), len(sets["hr"])
+    fids = {name: frechet_distance(Statistics.of(x), truth) for name, x in sets.items()}
+    intervals = bootstrap_intervals(sets, fids, run.seed) if 9 < n <= SMALL_N else {}
+    protocol, rows = measure_protocol(network), []
+    for name, value in fids.items():
+        about = facts[name] | {"layer": network.layer, "resize": "pytorch", "network": network.name}
+        more = about | intervals.get(name, {})
+        rows.append(run.row(name, measure_name(network), value, protocol, **more))
+        value = kid(sets[name], sets["hr"], paired=True)
+        unbiased = f"{protocol}; {KID_PROTOCOL}"
+        rows.append(run.row(name, measure_name(network, "KID"), value, unbiased, **about))
     return rows
 
 
@@ -168,74 +203,67 @@ def bootstrap_intervals(
 ) -> dict[str, dict[str, tuple[float, float]]]:
     """95% intervals of each method's FID against "hr", and of its ratio to bicubic's where that is
     there, by drawing photographs with replacement, the same for all methods."""
-    methods = [method for method in fids if method != "hr"]
-    draws = {m: bootstrap(sets[m], sets["hr"], paired=True, seed=seed) for m in methods}
-    found = {m: {"interval": interval(fids[m], draws[m])} for m in methods}
+    draws = bootstrap_all({m: x for m, x in sets.items() if m != "hr"}, sets["hr"], seed=seed)
+    intervals = {m: {"interval": interval(fids[m], draws[m])} for m in draws}
     if "bicubic" in draws:
-        for method in methods:
+        for method in draws:
             ratio = fids[method] / fids["bicubic"]
-            spread = draws[method] / draws["bicubic"]  # 1 for bicubic itself
-            found[method]["ratio_interval"] = interval(ratio, spread)
-    return found
+            ratios = draws[method] / draws["bicubic"]  # 1 for bicubic itself
+            intervals[method]["ratio_interval"] = interval(ratio, ratios)
+    return intervals
 
 
 def sensitivity(
     photos: Photos,
     network: FIDInception,
-    methods: Sequence[str] = ("bilinear", "bicubic", "sr-ugan"),
+    run: Run,
+    names: Sequence[str] = ("bilinear", "bicubic", "sr-ugan"),
     sides: Sequence[int] = (224, 112),
     sizes: Sequence[int] = (250, 500, 1000),
-    seed: int = 0,
-    device: str = "cpu",
-    preset: str = "demo",
-) -> list[results.Row]:
+) -> list[Row]:
     """FID of the same methods on the same photographs under every protocol, at every layer that
     `network` collects, for several N, and with the photographs shrunk to several short sides.
 
-    2x, with the checkpoints that a preset shows; smaller N are the first of one random order. Rows
-    have the preset "sensitivity" and the side in their data set's name. Photographs are never
-    enlarged.
+    2x; smaller N are the first of one random order. Photographs are never enlarged.
     Raises ValueError where a side is larger than a photograph, or N than their number.
     """
-    paths.commit()
     if max(sizes) > len(photos):
         raise ValueError(f"{max(sizes)} photographs wanted, there are {len(photos)}")
     photos.require_size(max(sides))
-    order = np.random.default_rng(seed).permutation(len(photos))[: max(sizes)]
+    order = np.random.default_rng(run.seed).permutation(len(photos))[: max(sizes)]
     chosen = photos.subset([int(i) for i in order])
-    columns = np.cumsum([0, *network.collect])
+    weights = {name: weights_of(name, 2, run.preset) for name in ("hr", *names)}
+    starts = np.cumsum([0, *network.collect])
     rows = []
     for side in sides:
-        features: dict[tuple[str, str], np.ndarray] = {}  # of method and protocol
-        for method in ("hr", *methods):
-            extractors = {protocol: Extractor(network, protocol) for protocol in PROTOCOLS}
-            for hr in tqdm(
-                hr_images(chosen, 2, side), f"{method} {side}", len(chosen), leave=False
-            ):
-                sr = hr
-                if method != "hr":
-                    sr = enlarge(bicubic_lr_pil(hr, 2), method, 2, preset, device)
-                for extractor in extractors.values():
-                    extractor.add(sr)
-            features |= {(method, p): extractor.finish() for p, extractor in extractors.items()}
-        for (method, protocol), place, n in product(features, range(len(columns) - 1), sizes):
-            own, truth = (
-                Statistics.of(features[name, protocol][:n, columns[place] : columns[place + 1]])
-                for name in (method, "hr")
-            )
+        features = features_by_protocol(chosen, network, run, ("hr", *names), side)
+        for (name, resize), place, n in product(features, range(len(network.collect)), sizes):
+            columns = slice(starts[place], starts[place + 1])
+            sets = (features[m, resize][:n, columns] for m in (name, "hr"))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FewImagesWarning)  # small N are what is shown
-                distance = frechet_distance(own, truth)
+                distance = frechet_distance(*map(Statistics.of, sets))
             layer = network.collect[place]
-            about = f"{network.name}, {layer} features, {protocol_name(protocol)}"
-            rows.append(
-                results.measured(
-                    method, f"{photos.name}, short side {side}", n, 2, f"FID-{layer}", about,
-                    distance, "sensitivity", seed, device,
-                    weights=weights_of(method, 2, preset),
-                )
-            )  # fmt: skip
+            protocol = f"{network.name}, {layer} features, {protocol_name(resize)}"
+            facts = {"dataset": photos.name, "side": side, "n": n, "scale": 2}
+            facts |= {"layer": layer, "resize": resize, "network": network.name}
+            facts |= {"weights": weights[name]}
+            rows.append(run.row(name, f"FID-{layer}", distance, protocol, **facts))
     return rows
+
+
+def features_by_protocol(
+    photos: Photos, network: FIDInception, run: Run, names: Sequence[str], side: int
+) -> dict[tuple[str, str], np.ndarray]:
+    """The features (N, d) of each method's 2x predictions under each protocol."""
+    features: dict[tuple[str, str], np.ndarray] = {}
+    for name in names:
+        extractors = {resize: Extractor(network, resize) for resize in PROTOCOLS}
+        for sr, _ in predictions(photos, name, 2, run, side):
+            for extractor in extractors.values():
+                extractor.add(sr)
+        features |= {(name, resize): e.finish() for resize, e in extractors.items()}
+    return features
 
 
 def held_out_crops(photos: Photos, count: int, size: int) -> Tensor:

@@ -1,6 +1,7 @@
 """What the number and the choice of photographs do to a distance: KID, bias, bootstrap, floor."""
 
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import scipy.linalg
@@ -71,17 +72,39 @@ def bootstrap(
     """
     if rounds < 1:
         raise ValueError(f"a bootstrap needs one round or more, not {rounds}")
-    if paired and len(x) != len(y):
-        raise ValueError(f"paired sets have equally many rows, not {len(x)} and {len(y)}")
+    if paired:
+        return bootstrap_all({"x": x}, y, rounds, seed)["x"]
     rng = np.random.default_rng(seed)
     found = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewImagesWarning)
         for _ in range(rounds):
-            rows = rng.integers(len(x), size=len(x))
-            others = rows if paired else rng.integers(len(y), size=len(y))
+            rows, others = (rng.integers(len(part), size=len(part)) for part in (x, y))
             found.append(frechet_distance(Statistics.of(x[rows]), Statistics.of(y[others])))
     return np.array(found)
+
+
+def bootstrap_all(
+    sets: Mapping[str, np.ndarray], y: np.ndarray, rounds: int = 200, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """The paired bootstrap of several sets at once: one draw of photographs is for all of them, and
+    the statistics of y are computed once a draw.
+
+    Shape: (N, d) each, and (N, d) -> (rounds,) each. Raises ValueError for sets of other lengths.
+    """
+    for x in sets.values():
+        if len(x) != len(y):
+            raise ValueError(f"paired sets have equally many rows, not {len(x)} and {len(y)}")
+    rng = np.random.default_rng(seed)
+    draws: dict[str, list[float]] = {name: [] for name in sets}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewImagesWarning)
+        for _ in range(rounds):
+            rows = rng.integers(len(y), size=len(y))
+            truth = Statistics.of(y[rows])
+            for name, x in sets.items():
+                draws[name].append(frechet_distance(Statistics.of(x[rows]), truth))
+    return {name: np.array(distances) for name, distances in draws.items()}
 
 
 def interval(value: float, draws: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:

@@ -16,8 +16,8 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor, nn
 
 from srkit import models
-from srkit.evaluation.results import LABELS
 from srkit.notebook.figures import colour, panel
+from srkit.weights import LABELS
 
 # What is drawn as one box; everything inside it is summed up in its label.
 UNITS: dict[type[nn.Module], tuple[str, str]] = {

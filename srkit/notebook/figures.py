@@ -18,23 +18,11 @@ from PIL import Image
 from torch import Tensor
 
 from srkit.data.images import to_image
-from srkit.evaluation.results import LABELS
 from srkit.files import replacing
 from srkit.metrics import power_spectrum, psnr
 from srkit.training.run_folder import read_samples
 from srkit.upscale import kernel
-
-COLOURS = {
-    "nearest": "#8c8c8c",
-    "bilinear": "#b8860b",
-    "bicubic": "#5b7aa9",
-    "srresnet": "#3c9d6d",
-    "srgan": "#d1772e",
-    "sr-ugan": "#b0304f",
-    "hr": "#222222",
-    "sr-ugan-large-batch": "#7a3f98",
-    "leftthomas-srgan": "#3a3a3a",
-}
+from srkit.weights import LABELS, METHODS
 
 LOSS_STYLES = {"mse": "-", "content": "--", "adversarial": ":", "class": "-."}
 
@@ -59,7 +47,7 @@ def as_pixels(picture: Picture) -> np.ndarray:
 
 def colour(method: str) -> str:
     """A method's colour; "sr-ugan twice" has that of "sr-ugan"."""
-    return COLOURS[method.split()[0]]
+    return METHODS[method.split()[0]].colour
 
 
 def panel(axes: Axes, picture: Picture, title: str = "", below: str = "") -> None:
@@ -329,7 +317,7 @@ def gaussians(mean_a, cov_a, mean_b, cov_b, distance: float) -> Figure:
     axes = figure.subplots()
     a, b = (mean_a, cov_a, "bicubic"), (mean_b, cov_b, "sr-ugan")
     for label, (mean, cov, method) in {"A": a, "B": b}.items():
-        tint = COLOURS[method]
+        tint = colour(method)
         values, vectors = np.linalg.eigh(np.asarray(cov, dtype=float))
         angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
         for sigma in (1, 2):

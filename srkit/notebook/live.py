@@ -18,7 +18,6 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from srkit.data.images import bicubic_lr, bicubic_lr_pil, denorm, norm
-from srkit.evaluation.results import LABELS
 from srkit.metrics import psnr
 from srkit.notebook import figures
 from srkit.training.diagnostics import CHECKERED, DRIFT, checkerboard, colour_drift, warnings_in
@@ -26,6 +25,7 @@ from srkit.training.recipes import Recipe
 from srkit.training.run_folder import read_log, read_rows, read_samples, sample_files
 from srkit.training.state import State
 from srkit.upscale import upscale
+from srkit.weights import LABELS
 
 
 class LiveTraining:

@@ -18,7 +18,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from srkit import paths
 from srkit.data.sources import NAMED, open_photos
-from srkit.evaluation import results
+from srkit.evaluation import results, tables
 from srkit.notebook.session import SMALLEST
 from srkit.paths import shown
 from srkit.training.recipes import check_preset
@@ -185,10 +185,9 @@ def summary(preset: str = "demo", data: str = "embedded") -> str:
     """The table and the paths of what a report wrote, for its end."""
     folder = paths.figures(preset, data)
     written = sorted(f for f in folder.iterdir() if f.is_file())
-    table = folder / "table.md"
-    parts = [table.read_text(encoding="utf-8")] if table.is_file() else []
+    rows = results.load(folder / "results.json")
+    parts = tables.method_sections(rows, "report")
     parts += ["Figures and numbers:", *[f"  {shown(file)}" for file in written]]
     parts += ["Executed notebooks, with HTML beside them:", f"  {shown(paths.runs(preset))}"]
-    measured = results.select(results.load(folder / "results.json"), source="measured")
-    parts.append(f"{len(measured)} measured rows in results.json")
+    parts.append(f"{len(results.select(rows, source='measured'))} measured rows in results.json")
     return "\n".join(parts)

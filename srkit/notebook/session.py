@@ -15,10 +15,9 @@ from srkit import paths
 from srkit.data.photos import Photos
 from srkit.data.sources import open_photos
 from srkit.devices import pick_device
-from srkit.evaluation import results
+from srkit.evaluation import results, tables
 from srkit.evaluation.measure import available_inception
 from srkit.fid.inception import FIDInception
-from srkit.files import write_text
 from srkit.notebook import figures
 from srkit.paths import shown
 from srkit.training.loop import train_or_load
@@ -113,18 +112,9 @@ class Session:
         print(f"saved {shown(path)}")
         return path
 
-    def write(self, text: str, name: str) -> Path:
-        """Write a text under its name, such as "table.md", and say where."""
-        path = self.folder / name
-        write_text(path, text)
-        print(f"saved {shown(path)}")
-        return path
-
     def record(self, rows: Sequence[results.Row]) -> list[results.Row]:
-        """Add rows to the results file; returns all that it holds now."""
-        everything = results.record(self.results_file, [*results.quoted_rows(), *rows])
-        print(f"{len(rows)} rows in {shown(self.results_file)}")
-        return everything
+        """Add rows to the results file and to its tables; returns all that it holds now."""
+        return tables.record(self.results_file, [*results.quoted_rows(), *rows])
 
 
 def begin(preset: str, data: str = "embedded", seed: int = 0, device: str = "auto") -> Session:

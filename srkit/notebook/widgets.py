@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from srkit import models
 from srkit.data.images import bicubic_lr_pil, crop_to_multiple
-from srkit.evaluation.results import LABELS
 from srkit.fid import frechet
 from srkit.metrics import psnr
 from srkit.notebook import diagrams, figures
 from srkit.training.run_folder import read_samples
+from srkit.weights import LABELS
 
 
 def check_answer(answer: float | None, right: float | None) -> None:

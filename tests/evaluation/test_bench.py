@@ -53,7 +53,7 @@ def test_bench_fid_compares_all_that_is_installed(tmp_path, capsys):
     for name in set(bench_fid.PEERS) - there:
         assert f"Not installed, so not compared: {name}" in printed
     for row in rows:
-        assert row["preset"] == "bench" and row["value"] > 0 and "1 alternated" in row["protocol"]
+        assert row["stage"] == "bench" and row["value"] > 0 and "1 alternated" in row["protocol"]
         if row["method"] == "srkit":
             assert row["value"] == 1
         if row["metric"].startswith("distance"):
@@ -81,10 +81,10 @@ def test_a_missing_peer_is_named(monkeypatch):
 def test_sqrtm_takes_disp_whatever_scipy_says():
     import scipy.linalg
 
-    own = scipy.linalg.sqrtm
+    before = scipy.linalg.sqrtm
     with bench_fid.sqrtm_with_disp():
         root, _ = scipy.linalg.sqrtm(np.diag([4.0, 9.0]), disp=False)
-    assert np.allclose(root, np.diag([2.0, 3.0])) and scipy.linalg.sqrtm is own
+    assert np.allclose(root, np.diag([2.0, 3.0])) and scipy.linalg.sqrtm is before
 
 
 def test_bench_train_compares_our_update_with_the_plain_loop(tmp_path, capsys):
@@ -94,13 +94,12 @@ def test_bench_train_compares_our_update_with_the_plain_loop(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "sr-ugan: srkit, fp32" in printed and "Not installed" not in printed
     rows = results.load(record)
-    ways = {"plain loop", "srkit, fp32", "srkit, bf16"}
-    assert {row["method"] for row in rows} == {
-        f"{m}: {w}" for m in ("srgan", "sr-ugan") for w in ways
-    }
+    ways = ("plain loop", "srkit, fp32", "srkit, bf16")
+    expected = {(model, way) for model in ("srgan", "sr-ugan") for way in ways}
+    assert {(row["method"], row["variant"]) for row in rows} == expected
     for row in rows:
-        assert row["preset"] == "bench" and row["value"] > 0 and "toy size" in row["protocol"]
-        if row["method"].endswith("plain loop"):
+        assert row["stage"] == "bench" and row["value"] > 0 and "toy size" in row["protocol"]
+        if row["variant"] == "plain loop":
             assert row["value"] == 1
 
 
@@ -124,8 +123,8 @@ def test_the_plain_loop_does_the_same_update(model):
 @pytest.mark.gpu
 def test_bench_train_on_a_gpu_gives_rates_and_memory():
     rows = bench_training.bench_train(batch=2, rounds=1, quick=True, device="cuda")
-    found = {row["metric"] for row in rows}
-    assert {"photographs/s", "TFLOP/s", "share of the bf16 product", "peak memory (GiB)"} <= found
+    metrics = {row["metric"] for row in rows}
+    assert {"photographs/s", "TFLOP/s", "share of the bf16 product", "peak memory (GiB)"} <= metrics
 
 
 @pytest.mark.gpu

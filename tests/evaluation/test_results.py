@@ -1,16 +1,22 @@
-"""The results file: rows that do not change do not change it."""
+"""The results file: rows that do not change do not change it, and a repeated one is compared."""
 
 import json
+import subprocess
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from srkit.evaluation import results, tables
-from srkit.evaluation.results import load, measured, quoted_rows, record, select, value
+from srkit import paths
+from srkit.cli import main
+from srkit.evaluation import results
+from srkit.evaluation.results import Run, compare, load, only, quoted_rows, record, select, value
 
 
-def row(figure=22.5, method="bicubic", **more):
-    return measured(method, "set", 5, 2, "PSNR", "Y, border 2", figure, "demo", **more)
+def row(number=22.5, method="bicubic", metric="PSNR", run=None, **facts):
+    facts = {"dataset": "set", "n": 5, "scale": 2} | facts
+    run = run or Run("report", "demo", commit="first")
+    return run.row(method, metric, number, "Y, border 2", **facts)
 
 
 @pytest.fixture
@@ -18,14 +24,12 @@ def file(tmp_path):
     return tmp_path / "results.json"
 
 
-def test_measuring_the_same_again_leaves_the_file_as_it_was(file, monkeypatch):
-    monkeypatch.setattr(results, "commit", lambda: "first")
+def test_measuring_the_same_again_leaves_the_file_as_it_was(file):
     record(file, [row(22.5), row(30.125, "sr-ugan", weights="abc")])
     before = file.read_bytes()
-    monkeypatch.setattr(results, "commit", lambda: "second")
-    record(file, [row(30.125, "sr-ugan", weights="abc", device="cuda"), row(22.5)])
+    later = Run("report", "demo", commit="second")
+    record(file, [row(30.125, "sr-ugan", weights="abc", run=later), row(22.5, run=later)])
     assert file.read_bytes() == before
-    assert {r["commit"] for r in load(file)} == {"first"}
 
 
 def test_rounding_in_the_last_digits_is_the_same_value(file):
@@ -35,10 +39,9 @@ def test_rounding_in_the_last_digits_is_the_same_value(file):
     assert file.read_bytes() == before
 
 
-def test_another_value_replaces_the_old_one(file, monkeypatch):
+def test_another_value_replaces_the_old_one(file):
     record(file, [row(22.5)])
-    monkeypatch.setattr(results, "commit", lambda: "second")
-    rows = record(file, [row(22.6)])
+    rows = record(file, [row(22.6, run=Run("report", "demo", commit="second"))])
     assert len(rows) == 1 and rows == load(file)
     assert (rows[0]["value"], rows[0]["commit"]) == (22.6, "second")
 
@@ -55,6 +58,12 @@ def test_rows_that_differ_in_their_key_live_side_by_side(file, name):
     assert len(record(file, [row(), other])) == 2
 
 
+def test_a_gpu_s_row_leaves_the_cpu_s_as_it_is(file):
+    record(file, [row(22.5)])
+    rows = record(file, [row(22.6, run=Run("report", "demo", device="cuda"))])
+    assert {r["device"]: r["value"] for r in rows} == {"cpu": 22.5, "cuda": 22.6}
+
+
 def test_rows_are_in_one_order_however_they_came(tmp_path):
     rows = [row(method=method) for method in ("bicubic", "nearest", "sr-ugan")]
     record(tmp_path / "a.json", rows)
@@ -63,36 +72,17 @@ def test_rows_are_in_one_order_however_they_came(tmp_path):
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
-def test_nothing_is_left_aside(file):
+def test_only_the_file_itself_is_left(file):
     record(file, [row()])
     assert [path.name for path in file.parent.iterdir()] == ["results.json"]
 
 
-def test_quoted_rows_are_the_report_s_figure_3():
+def test_quoted_rows_are_the_report_s_figure_3(file):
     figure_3 = {"nearest": 67.618, "bilinear": 71.617, "bicubic": 63.162, "sr-ugan": 22.123}
-    rows = quoted_rows()
+    rows = record(file, quoted_rows())
     assert {r["method"]: r["value"] for r in rows} == figure_3 | {"hr": 0}
     assert all(r["source"] == "quoted" and r["quoted_from"] == "Figure 3" for r in rows)
     assert all(r["metric"] == "FID" and "not stated" in r["protocol"] for r in rows)
-
-
-def test_quoted_rows_survive_the_file(file):
-    assert sorted(map(str, record(file, quoted_rows()))) == sorted(map(str, quoted_rows()))
-    assert value(load(file), method="sr-ugan", source="quoted") == 22.123
-
-
-def test_the_table_shows_ratios_to_bicubic_measured_and_quoted():
-    name = "Patch Frechet distance"
-    rows = [
-        measured(method, "set", 5, 2, name, "protocol", figure, "demo")
-        for method, figure in (("bicubic", 80.0), ("sr-ugan", 20.0))
-    ]
-    header, body = tables.table(rows, ["bicubic", "sr-ugan"], "set", 2, "demo")
-    lines = {line[0]: dict(zip(header, line, strict=True)) for line in body}
-    assert lines["Bicubic"]["/ bicubic"] == "1.000"
-    assert lines["SR-UGAN"]["/ bicubic"] == "0.250"
-    assert lines["SR-UGAN"]["/ bicubic, quoted"] == "0.350"  # 22.123 / 63.162
-    assert lines["SR-UGAN"]["FID, quoted"] == "22.123"
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
@@ -102,10 +92,25 @@ def test_a_value_that_is_not_finite_is_no_measurement(bad):
 
 
 def test_a_measured_row_says_all_that_is_needed_to_repeat_it():
-    needed = {"commit", "seed", "preset", "torch", "device", "protocol", "n", "dataset"}
+    needed = {"commit", "seed", "preset", "stage", "torch", "device", "protocol", "n", "dataset"}
     assert needed <= row().keys()
     assert row(1 / 3)["value"] == 0.333333  # six digits
     assert isinstance(row(np.float64(2.0))["value"], float)
+    assert row(interval=(1 / 3, 2 / 3))["interval"] == [0.333333, 0.666667]
+
+
+def test_a_run_has_the_commit_that_it_began_with(monkeypatch, tmp_path):
+    def git(*arguments):
+        author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        command = ["git", "-C", str(tmp_path), *author, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "srkit")
+    git("init")
+    git("commit", "--allow-empty", "-m", "one")
+    first, run = git("rev-parse", "--short=12", "HEAD"), Run()
+    git("commit", "--allow-empty", "-m", "two")
+    assert row(run=run)["commit"] == first != Run().commit
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"row": []}', '{"rows": 5}', "null"])
@@ -122,11 +127,11 @@ def test_no_file_yet_means_no_rows(file):
 
 
 def test_select_and_value_find_what_is_asked_for():
-    rows = [row(1.0), row(2.0, "nearest")]
-    assert select(rows, method="nearest") == [rows[1]]
+    rows = [row(1.0), row(2.0, "nearest", variant="blurred")]
+    assert select(rows, method="nearest") == [rows[1]] and select(rows, variant=None) == [rows[0]]
     assert value(rows, method="nearest") == 2.0
-    assert value(rows, method="srgan") is None
-    with pytest.raises(ValueError, match="2 rows fit"):
+    assert value(rows, method="srgan") is None is only(rows, method="srgan")
+    with pytest.raises(ValueError, match=r"2 rows fit .*they differ in method, variant"):
         value(rows, metric="PSNR")
 
 
@@ -138,3 +143,63 @@ def test_the_file_is_plain_json(file):
 def test_markdown_aligns_names_left_and_numbers_right():
     table = results.markdown(["Method", "dB"], [["Bicubic", "33.68"]])
     assert table == "| Method | dB |\n| :-- | --: |\n| Bicubic | 33.68 |\n"
+
+
+# --- Measured again ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("metric", "old", "new", "agree"),
+    [
+        ("PSNR", 30.0, 30.009, True),
+        ("PSNR", 30.0, 30.02, False),
+        ("SSIM", 0.9, 0.9003, False),
+        ("FID-768", 0.2, 0.2019, True),
+        ("FID-768", 0.2, 0.2021, False),
+        ("Patch Frechet distance", 1000.0, 1011.0, False),
+        ("KID-768", 0.0, 1e-6, True),
+    ],
+)
+def test_each_metric_has_its_tolerance(metric, old, new, agree):
+    assert results.agrees(metric, old, new) is agree
+
+
+def test_a_metric_without_a_tolerance_is_refused():
+    with pytest.raises(ValueError, match="no tolerance for 'LPIPS'"):
+        results.agrees("LPIPS", 1.0, 1.0)
+
+
+def test_verdicts_tell_other_values_from_other_weights():
+    recorded = [row(30.0), row(0.9, metric="SSIM"), row(0.2, metric="FID-768", weights="abc")]
+    again = [row(30.001), row(0.8, metric="SSIM"), row(0.9, metric="FID-768", weights="def")]
+    assert [line[-1] for line in compare(recorded, again)] == [
+        "same",
+        "OTHER VALUE",
+        "other weights",
+    ]
+
+
+def test_a_row_is_compared_with_its_own_device_s_or_else_with_another_s():
+    cpu, gpu = row(30.0), row(31.0, run=Run("report", "demo", device="cuda"))
+    assert [line[-1] for line in compare([cpu, gpu], [gpu])] == ["same"]
+    assert [line[2:] for line in compare([cpu], [gpu])] == [["30", "31", "OTHER VALUE"]]
+
+
+def test_rows_that_nobody_recorded_are_refused_with_what_there_is():
+    with pytest.raises(ValueError, match=r"has set \(N = 5, report\); give .* --name"):
+        compare([row(30.0)], [row(30.0, dataset="others")])
+
+
+def test_the_command_says_same_or_fails(tmp_path, capsys):
+    Image.effect_noise((64, 64), 40).convert("RGB").save(tmp_path / "a.png")
+    file = tmp_path / "rows.json"
+    command = ["evaluate", "--data", str(tmp_path), "--methods", "bicubic", "--device", "cpu"]
+    assert main([*command, "--record", str(file)]) == 0
+    assert "# Results" in (tmp_path / "rows.md").read_text()
+    assert main([*command, "--check", str(file)]) == 0
+    assert "| bicubic | PSNR |" in capsys.readouterr().out
+    changed = [r | {"value": r["value"] + 1} if r["metric"] == "PSNR" else r for r in load(file)]
+    file.unlink()
+    record(file, changed)
+    assert main([*command, "--check", str(file)]) == 1
+    assert "OTHER VALUE" in capsys.readouterr().out

@@ -6,8 +6,9 @@ import warnings
 import numpy as np
 import pytest
 
+from srkit.fid import uncertainty
 from srkit.fid.frechet import FewImagesWarning, Statistics, frechet_distance
-from srkit.fid.uncertainty import bootstrap, expected_bias, halves, interval, kid
+from srkit.fid.uncertainty import bootstrap, bootstrap_all, expected_bias, halves, interval, kid
 
 pytestmark = pytest.mark.filterwarnings("ignore::srkit.fid.frechet.FewImagesWarning")
 
@@ -198,6 +199,24 @@ def test_sets_of_one_photograph_set_are_drawn_alike(rng):
     x, y = rng.normal(size=(30, 4)), rng.normal(1, 2, size=(30, 4))
     draws, tripled = bootstrap(x, y, True, 9), bootstrap(3 * x, 3 * y, True, 9)
     assert tripled / draws == pytest.approx(9, rel=1e-9)  # float64
+
+
+def test_several_sets_are_drawn_at_once_and_the_other_side_is_counted_once(rng, monkeypatch):
+    sets, y = {name: rng.normal(size=(12, 3)) for name in "abc"}, rng.normal(1, 2, size=(12, 3))
+    expected, draws = {name: [] for name in sets}, np.random.default_rng(5)
+    for _ in range(4):
+        rows = draws.integers(12, size=12)
+        for name, x in sets.items():
+            expected[name].append(distance(x[rows], y[rows]))
+    made = []
+    original = Statistics.of
+    monkeypatch.setattr(uncertainty.Statistics, "of", lambda x: made.append(1) or original(x))
+    together = bootstrap_all(sets, y, rounds=4, seed=5)
+    assert len(made) == 4 * (1 + len(sets))
+    for name in sets:
+        assert np.array_equal(together[name], expected[name])
+    with pytest.raises(ValueError, match="equally many rows, not 11 and 12"):
+        bootstrap_all({"a": y[:11]}, y)
 
 
 def test_sets_of_any_two_sizes_are_drawn_with_replacement(rng):

@@ -1,0 +1,103 @@
+"""Measured rows as pictures: Figure 3, what FID depends on, the ablation. Figures come closed."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from srkit.evaluation.ablation import FULL, VARIANTS
+from srkit.evaluation.results import REPORT_FID, Row, select, value
+from srkit.evaluation.tables import Setting, by_setting
+from srkit.fid.features import PROTOCOLS
+from srkit.notebook.figures import colour
+from srkit.weights import LABELS
+
+STYLES = {"pytorch": ("tab:blue", 3.0), "tf": ("tab:green", 1.2), "clean": ("tab:purple", 1.2)}
+
+
+def distance_ratios(rows: Sequence[Row], methods: Sequence[str], metrics: Sequence[str]) -> Figure:
+    """Figure 3 as bars: each method's distances over bicubic's, and in grey the report's FIDs."""
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / (len(metrics) + 1)
+    for number, metric in enumerate(metrics):
+        values = {row["method"]: row["value"] for row in select(rows, metric=metric)}
+        ratios = [values[method] / values["bicubic"] for method in methods]
+        places = np.arange(len(methods)) + width * number
+        tints = [colour(method) for method in methods]
+        axes.bar(places, ratios, width, color=tints, alpha=1 - 0.45 * number)
+    for place, method in enumerate(methods):
+        if method in REPORT_FID:
+            ratio = REPORT_FID[method] / REPORT_FID["bicubic"]
+            at = place + width * len(metrics)
+            axes.bar(at, ratio, width, color="#cccccc", hatch="//", ec="#888")
+    axes.axhline(1, color="#444", lw=0.8)
+    names = [textwrap.fill(LABELS[method], 13) for method in methods]
+    axes.set_xticks(np.arange(len(methods)) + 0.4 - width / 2, names, fontsize=9)
+    tones = zip(("full colour", "lighter"), metrics, strict=False)
+    title = "; ".join([*(f"{tone}: {metric}" for tone, metric in tones), "grey: FID, quoted"])
+    axes.set(ylabel="distance / bicubic's", title=title)
+    return figure
+
+
+def sensitivity(rows: Sequence[Row], method: str = "sr-ugan") -> Figure:
+    """Rows of `sensitivity` against N: above bicubic's FID, below a method's ratio to it; a panel a
+    layer, a colour a protocol, dashed where photographs are shrunk further."""
+    base = by_setting(rows, "bicubic")
+    ratios = {at: number / base[at] for at, number in by_setting(rows, method).items()}
+    layers = sorted({layer for _, layer, _, _ in base})
+    size = (2.6 * len(layers) + 1.8, 5)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(2, len(layers), squeeze=False, sharex=True, sharey="row")
+    for column, layer in enumerate(layers):
+        above, below = grid[:, column]
+        draw_settings(above, base, layer)
+        draw_settings(below, ratios, layer)
+        above.set(title=f"{layer} features", yscale="log")
+        below.axhline(1, color="#444", lw=0.8)
+        below.set_xlabel("photographs, N")
+    grid[0, 0].set_ylabel("bicubic's FID")
+    grid[1, 0].set_ylabel(f"{LABELS[method]}'s / bicubic's")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
+    return figure
+
+
+def draw_settings(axes: Axes, values: Mapping[Setting, float], layer: int) -> None:
+    """A line for each protocol and short side, at one layer, against N."""
+    counts = sorted({n for _, _, n, _ in values})
+    sides = sorted({side for _, _, _, side in values})
+    for resize, side in product(PROTOCOLS, reversed(sides)):
+        line = [values[resize, layer, n, side] for n in counts]
+        tint, width = STYLES[resize]
+        style = "o-" if side == max(sides) else "s--"
+        (drawn,) = axes.plot(counts, line, style, color=tint, ms=width + 3, lw=width, alpha=0.7)
+        drawn.set_label(f"{resize}, side {side}")
+    axes.set_xscale("log")
+    axes.set_xticks([], minor=True)
+    axes.set_xticks(counts, [f"{n}" for n in counts])
+    axes.grid(alpha=0.25)
+
+
+def ablation(rows: Sequence[Row]) -> Figure:
+    """PSNR of each variant against bicubic's, a dot a seed; the band is the whole SR-UGAN's."""
+    figure = Figure(figsize=(7.6, 3.9), layout="constrained")
+    axes = figure.subplots()
+    chosen = select(rows, metric="PSNR")
+    base = value(chosen, method="bicubic") or 0
+    names = [name for name in VARIANTS if select(chosen, variant=name)]
+    for place, name in enumerate(names):
+        (row,) = select(chosen, variant=name)
+        gains = [psnr - base for psnr in row["values"]]
+        tint = colour("sr-ugan" if name == FULL else "bicubic")
+        axes.plot([place] * len(gains), gains, "o", color=tint, ms=7, alpha=0.8)
+        if name == FULL:
+            axes.axhspan(min(gains), max(gains), color=tint, alpha=0.12, lw=0)
+    axes.axhline(0, color="#444", lw=0.8)
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize=8)
+    title = "a dot a seed; the band is the whole SR-UGAN's"
+    axes.set(ylabel="PSNR against bicubic's (dB)", title=title)
+    axes.grid(axis="y", alpha=0.25)
+    return figure

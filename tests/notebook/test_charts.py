@@ -1,0 +1,50 @@
+"""Charts show the numbers of the rows that they are given."""
+
+import matplotlib
+
+matplotlib.use("agg")
+
+import matplotlib.pyplot as plt
+import pytest
+
+from srkit.evaluation.ablation import FULL
+from srkit.evaluation.results import Run
+from srkit.notebook import charts
+
+
+def row(method, metric, number, **facts):
+    return Run(commit="abc").row(method, metric, number, "as stated", **facts)
+
+
+def test_figure_3_shows_ratios_to_bicubic_and_the_report_s():
+    distances = {"bicubic": 4.0, "srgan": 2.0, "sr-ugan": 1.0}
+    rows = [row(method, "FID-64", number) for method, number in distances.items()]
+    figure = charts.distance_ratios(rows, list(distances), ["FID-64"])
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert heights == pytest.approx([1, 0.5, 0.25, 1, 22.123 / 63.162])
+    assert plt.get_fignums() == [], "figures come closed"
+
+
+def test_sensitivity_has_bicubic_s_fid_above_and_the_ratio_below():
+    rows = [
+        row(method, "FID-64", number * n, resize=resize, layer=64, n=n, side=side)
+        for method, number in (("bicubic", 2.0), ("sr-ugan", 1.0))
+        for resize in ("pytorch", "tf", "clean")
+        for n in (10, 20)
+        for side in (112, 224)
+    ]
+    above, below = charts.sensitivity(rows).axes
+    labels = [line.get_label() for line in above.lines]
+    assert labels[:2] == ["pytorch, side 224", "pytorch, side 112"] and len(labels) == 6
+    assert all(list(line.get_ydata()) == [20, 40] for line in above.lines)
+    assert all(list(line.get_ydata()) == [0.5, 0.5] for line in below.lines[:6])
+
+
+def test_the_ablation_has_a_dot_a_seed_as_gains_over_bicubic():
+    rows = [row("bicubic", "PSNR", 30.0)]
+    for name, values in ((FULL, [31.0, 32.0]), ("without MSE", [29.0, 30.5])):
+        rows.append(row("sr-ugan", "PSNR", sum(values) / 2, variant=name, values=values))
+    (axes,) = charts.ablation(rows).axes
+    dots = [list(line.get_ydata()) for line in axes.lines[:2]]
+    assert dots == [[1, 2], [-1, 0.5]]
+    assert [text.get_text() for text in axes.get_xticklabels()] == [FULL, "without MSE"]
