@@ -97,16 +97,16 @@ def power_spectrum(picture: Picture, bins: int = 48) -> tuple[np.ndarray, np.nda
 def strength_for(
     distort: Callable[[float], Picture], hr: Picture, target: float, high: float, border: int = 2
 ) -> float:
-    """The strength, between 0 and `high`, at which `distort(strength)` has a PSNR of `target` dB.
+    """The strength, from a thousandth of `high` up to it, at which `distort(strength)` has a PSNR of `target` dB.
 
     The PSNR (RGB) must fall from above the target to below it as the strength grows.
     Raises ValueError where it does not.
     """
 
     def above(strength: float) -> float:
-        return min(psnr(distort(strength), hr, "rgb", border), 1e3) - target  # inf at strength 0
+        return min(psnr(distort(strength), hr, "rgb", border), 1e3) - target  # inf for no change
 
-    return float(brentq(above, 0.0, high, xtol=1e-6 * high))
+    return float(brentq(above, high / 1000, high, xtol=1e-6 * high))
 
 
 def protocol(channel: str = "y", border: int = 2) -> str:
