@@ -97,7 +97,7 @@ def power_spectrum(picture: Picture, bins: int = 48) -> tuple[np.ndarray, np.nda
 def strength_for(
     distort: Callable[[float], Picture], hr: Picture, target: float, high: float, border: int = 2
 ) -> float:
-    """The strength, from a thousandth of `high` up to it, at which `distort(strength)` has a PSNR of `target` dB.
+    """The strength, from a thousandth of `high` up to it, at which the PSNR is `target` dB.
 
     The PSNR (RGB) must fall from above the target to below it as the strength grows.
     Raises ValueError where it does not.
