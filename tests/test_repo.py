@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from srkit.cli import parser
-from srkit.evaluation import bench_fid, measure, results, tables
+from srkit.evaluation import results, tables
 from srkit.files import sha256
 from srkit.weights import methods
 
@@ -125,9 +125,12 @@ def test_no_file_names_a_machine_path():
 
 
 def commands(start: str) -> list[str]:
-    blocks = re.findall(r"```(?:bash|sh|shell)?\n(.*?)```", PAGES, flags=re.DOTALL)
-    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
-    return [line for line in lines if line.startswith(start)]
+    """The command lines of README and its guides that begin so."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGES, flags=re.DOTALL | re.MULTILINE)
+    lines = [line for kind, block in blocks if kind == "bash" for line in block.splitlines()]
+    return [
+        line for line in (line.split("  #")[0].strip() for line in lines) if line.startswith(start)
+    ]
 
 
 def test_readme_shows_the_two_commands():
