@@ -138,6 +138,8 @@ def data_lines(plan: Recipe) -> dict[str, str]:
 def optimiser_lines(plan: Recipe) -> dict[str, str]:
     """Adam and its learning rate."""
     rate = f"learning rate {plan.learning_rate:.4g}"
+    if plan.warmup:
+        rate += f", reached in {plan.warmup:,} updates"
     if plan.schedule == "cosine":
         rate += ", falling to 0 along half a cosine"
     elif plan.drop_at < plan.iterations:

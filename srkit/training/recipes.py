@@ -67,6 +67,7 @@ class Recipe:
     iterations: int = 200_000
     learning_rate: float = 1e-4
     schedule: str = "drop"
+    warmup: int = 0  # updates in which it rises in a straight line: Adam's first ones are all sign
     drop_at: int = 100_000
     betas: tuple[float, float] = (0.9, 0.999)
     ema: float = 0.999
@@ -91,7 +92,7 @@ class Recipe:
         for name in [*networks, *times, "crop", "batch", "accumulate", "watch", "watch_crop"]:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name, least in (("blocks", 1), ("seed", 0), ("drop_at", 0)):
+        for name, least in (("blocks", 1), ("seed", 0), ("drop_at", 0), ("warmup", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
         for name in ("per_class", "short_side"):
@@ -141,9 +142,10 @@ class Recipe:
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of update `step`, counted from 0."""
+        rate = self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup))
         if self.schedule == "cosine":
-            return self.learning_rate * (1 + math.cos(math.pi * step / self.iterations)) / 2
-        return self.learning_rate if step < self.drop_at else self.learning_rate / 10
+            return rate * (1 + math.cos(math.pi * step / self.iterations)) / 2
+        return rate if step < self.drop_at else rate / 10
 
     def samples(self, step: int) -> bool:
         """Whether the run validates and keeps a sample after `step` updates."""
@@ -214,6 +216,7 @@ STAGED_PRESETS = ("laptop", "cpu", "gpu")
 PRESET_CHANGES: dict[str, dict[str, Any]] = {
     "paper": {"per_class": 180, "short_side": 256},
     "gpu": {
+        "warmup": 100,
         "crop": 128,
         "batch": 16,
         "iterations": 6_000,
@@ -225,6 +228,7 @@ PRESET_CHANGES: dict[str, dict[str, Any]] = {
         "quick_start": True,
     },
     "cpu": {
+        "warmup": 100,
         "crop": 96,
         "batch": 8,
         "iterations": 2_000,

@@ -72,6 +72,8 @@ def test_srresnet_and_srgan_are_ledig_s(scale):
     falling = recipe("srgan", "paper", schedule="cosine", learning_rate=2.0)
     at = [falling.learning_rate_at(step) for step in (0, 50_000, 100_000, 200_000)]
     assert at == pytest.approx([2, 1 + 0.5**0.5, 1, 0])
+    rising = recipe("srgan", "paper", warmup=4, learning_rate=2.0)
+    assert [rising.learning_rate_at(step) for step in range(5)] == [0.5, 1, 1.5, 2, 2]
     assert plan.weights == Weights(0.0, 1.0, 1e-3)
     assert plan.iterations == 200_000
     assert plan.learning_rate_at(99_999) == 1e-4 and plan.learning_rate_at(100_000) == 1e-5
