@@ -24,6 +24,12 @@ COMMON: dict[str, dict[str, Any]] = {
     "--record": {"type": Path, "metavar": "FILE", "help": "add the rows to this file"},
     "--device": {"default": "auto", "help": "auto, cpu or cuda"},
     "--set": {"action": "append", "default": [], "metavar": "FIELD=VALUE"},
+    "--set-before": {
+        "action": "append",
+        "default": [],
+        "metavar": "FIELD=VALUE",
+        "help": "a field of the stages before the last, such as iterations=20000",
+    },
 }
 
 
@@ -47,8 +53,9 @@ def chosen_photos(options: Namespace, split: str) -> "Photos":
 
 
 def settings_of(options: Namespace) -> dict[str, Any]:
-    """The changes to a recipe that --set asks for."""
-    return dict(parse_setting(text) for text in options.set)
+    """The changes that --set and --set-before ask for, as arguments of `recipes.stages`."""
+    before = dict(parse_setting(text) for text in options.set_before)
+    return dict(parse_setting(text) for text in options.set) | {"before": before}
 
 
 def parse_setting(text: str) -> tuple[str, object]:

@@ -35,6 +35,7 @@ def add_train(commands: Commands) -> None:
     option("--minutes", type=float, help="save and stop after so long; the same command goes on")
     option("--tensorboard", action="store_true", help="log for TensorBoard too")
     option("--set", help="a field of the recipe, such as batch=16 or weights.mse=0")
+    option("--set-before")
 
 
 def run_train(options: Namespace) -> int:
@@ -94,6 +95,7 @@ def add_ablation(commands: Commands) -> None:
     option("--record")
     option("--device")
     option("--set", help="change a field of every recipe")
+    option("--set-before")
 
 
 def run_ablation(options: Namespace) -> int:

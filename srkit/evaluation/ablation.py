@@ -16,7 +16,7 @@ from srkit.evaluation.measure import measure
 from srkit.fid.inception import FIDInception
 from srkit.losses import Weights
 from srkit.training.loop import train_or_load
-from srkit.training.recipes import Recipe, recipe, same_images
+from srkit.training.recipes import Recipe, same_images, stages
 
 FULL = "SR-UGAN"
 
@@ -33,19 +33,20 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def variant(name: str, preset: str, **changes: Any) -> Recipe:
-    """The recipe of one variant; `changes` are made in all of them.
+def variant(name: str, preset: str, **changes: Any) -> list[Recipe]:
+    """The stages of one variant; `changes` are `recipes.stages`', and made in all of them.
 
     Raises ValueError where there is none of that name.
     """
     if name not in VARIANTS:
         raise ValueError(f"unknown variant {name!r}; accepted: {', '.join(VARIANTS)}")
-    plan = recipe("sr-ugan", preset, **changes | VARIANTS[name])
-    return same_images(plan, 4 * plan.batch) if name == "four times the batch" else plan
+    *before, last = stages("sr-ugan", preset, **changes | VARIANTS[name])
+    last = same_images(last, 4 * last.batch) if name == "four times the batch" else last
+    return [*before, last]
 
 
 def train_variants(
-    plans: Mapping[str, Recipe],
+    plans: Mapping[str, Sequence[Recipe]],
     seeds: Sequence[int],
     photos: Photos,
     held_out: Photos,
@@ -54,21 +55,27 @@ def train_variants(
     content: str = "auto",
 ) -> dict[tuple[str, int], Path]:
     """Train every plan with every seed into a folder of `out`, such as "without-U-Net-seed-0"; the
-    generator's file by variant and seed. Finished runs are loaded, an interrupted one goes on."""
+    generator's file by variant and seed. Finished runs are loaded, an interrupted one goes on, and
+    variants with the same network share the stage before the last."""
     files = {}
     facts = {"preset": run.preset, "commit": run.commit}
+    options = {"content": content, "device": run.device, "metadata": facts}
     for seed in seeds:
-        for name, plan in plans.items():
-            place = Path(out) / f"{name.replace(' ', '-')}-seed-{seed}"
-            options = {"content": content, "device": run.device, "metadata": facts}
-            plan = replace(plan, seed=seed)
-            files[name, seed], _ = train_or_load(plan, photos, held_out, place, **options)
+        for name, stages_of in plans.items():
+            start = ""
+            for number, plan in enumerate(stages_of, start=1):
+                last = number == len(stages_of)
+                folder = f"{name.replace(' ', '-')}-seed-{seed}" if last else f"start-seed-{seed}"
+                plan = replace(plan, seed=seed, start_from=start)
+                path, _ = train_or_load(plan, photos, held_out, Path(out) / folder, **options)
+                start = str(path)
+            files[name, seed] = path
     return files
 
 
 def measure_variants(
     files: Mapping[tuple[str, int], Path],
-    plans: Mapping[str, Recipe],
+    plans: Mapping[str, Sequence[Recipe]],
     held_out: Photos,
     networks: Sequence[FIDInception],
     run: results.Run,
@@ -77,11 +84,12 @@ def measure_variants(
     methods = {f"{name}, seed {seed}": path for (name, seed), path in files.items()}
     rows = measure(["bicubic", *methods], held_out, 2, run, networks, methods)
     seeds = list(dict.fromkeys(seed for _, seed in files))
-    shared: dict[str, Any] = {"seed": seeds, "crop": next(iter(plans.values())).crop}
+    shared: dict[str, Any] = {"seed": seeds, "crop": next(iter(plans.values()))[-1].crop}
     means = [row | shared for row in results.select(rows, method="bicubic")]
     for name, plan in plans.items():
         about = shared | {"method": "sr-ugan", "variant": name, "weights": None}
-        about |= {"updates": plan.iterations, "crops_seen": plan.iterations * plan.batch}
+        about["updates"] = sum(stage.iterations for stage in plan)
+        about["crops_seen"] = sum(stage.iterations * stage.batch for stage in plan)
         by_seed = [results.select(rows, method=f"{name}, seed {seed}") for seed in seeds]
         means += [mean_row(same) | about for same in zip(*by_seed, strict=True)]
     return means

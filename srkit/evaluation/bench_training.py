@@ -1,8 +1,8 @@
 """How fast one update is: our step against the plain loop that public SRGAN code uses.
 
 `python -m srkit bench train` runs the same update, of the same networks on the same batch, in each
-way by turns. On a GPU it also gives photographs/s, the achieved share of the card's bf16 product,
-and peak memory by batch; on a CPU ratios only.
+way by turns, and gives crops/s and the rate against the plain loop's; on a GPU also the achieved
+share of the card's bf16 product, and peak memory by batch.
 """
 
 import time
@@ -24,7 +24,7 @@ from srkit.training.step import judge, train_step
 
 CLASSES = 1000
 
-MODELS = ("srgan", "sr-ugan")
+MODELS = ("srresnet", "srgan", "sr-ugan")
 
 # What each step towards the best path changes, one added to the other.
 WAYS: dict[str, dict[str, object]] = {
@@ -37,26 +37,25 @@ WAYS: dict[str, dict[str, object]] = {
 def plain_step(state: State, lr: Tensor, hr: Tensor, labels: Tensor) -> None:
     """The update as public SRGAN code has it: float32, NCHW, eager, a forward of the generator for
     each of the two optimisers, and the content network's graph for HR built in vain."""
-    generator, discriminator = state.generator, state.discriminator
-    assert discriminator is not None and state.discriminator_optimiser is not None
-    assert state.content is not None
+    generator, discriminator, terms = state.generator, state.discriminator, {}
     generator.train()
-    discriminator.requires_grad_(True)
-    validity_hr, classes = judge(discriminator, hr)
-    validity_sr, _ = judge(discriminator, generator(lr).detach())
-    classed = (classes, labels) if classes is not None and state.recipe.class_loss else ()
-    state.discriminator_optimiser.zero_grad()
-    torch.stack(
-        list(losses.discriminator_loss(validity_hr, validity_sr, *classed).values())
-    ).sum().backward()
-    state.discriminator_optimiser.step()
+    if discriminator is not None and state.discriminator_optimiser is not None:
+        discriminator.requires_grad_(True)
+        validity_hr, classes = judge(discriminator, hr)
+        validity_sr, _ = judge(discriminator, generator(lr).detach())
+        classed = (classes, labels) if classes is not None and state.recipe.class_loss else ()
+        state.discriminator_optimiser.zero_grad()
+        opponent = losses.discriminator_loss(validity_hr, validity_sr, *classed)
+        torch.stack(list(opponent.values())).sum().backward()
+        state.discriminator_optimiser.step()
     sr = generator(lr)
-    hr = hr.clone().requires_grad_()
-    target = state.content.features(hr).detach()
-    terms = {"content": torch.nn.functional.mse_loss(state.content.features(sr), target)}
+    if state.content is not None:
+        target = state.content.features(hr.clone().requires_grad_()).detach()
+        terms["content"] = torch.nn.functional.mse_loss(state.content.features(sr), target)
     if state.recipe.weights.mse:
-        terms["mse"] = losses.mse_loss(sr, hr.detach())
-    terms["adversarial"] = losses.adversarial_loss(judge(discriminator, sr)[0])
+        terms["mse"] = losses.mse_loss(sr, hr)
+    if discriminator is not None:
+        terms["adversarial"] = losses.adversarial_loss(judge(discriminator, sr)[0])
     state.generator_optimiser.zero_grad()
     losses.generator_loss(terms, state.recipe.weights).backward()
     state.generator_optimiser.step()
@@ -80,11 +79,13 @@ def prepared(plan: Recipe, content: str, device: str) -> State:
 def plain_state(plan: Recipe, content: str, device: str) -> State:
     """The same networks in NCHW, with an Adam that is not fused."""
     state = prepared(replace(plan, precision="fp32", compile=False), content, device)
-    for network in (state.generator, state.discriminator, state.content):
-        assert network is not None
+    networks = {name: getattr(state, name) for name in ("generator", "discriminator", "content")}
+    for name, network in networks.items():
+        if network is None:
+            continue
         network.to(memory_format=torch.contiguous_format)
-    for name in ("generator", "discriminator"):
-        network = getattr(state, name)
+        if name == "content":
+            continue
         adam = torch.optim.Adam(network.parameters(), plan.learning_rate, betas=plan.betas)
         setattr(state, f"{name}_optimiser", adam)
     return state
@@ -97,28 +98,29 @@ def bench_train(
     device: str = "auto",
     content: str = "untrained",
 ) -> list[results.Row]:
-    """Rows of the whole update, for both models: each way's rate against the plain loop's, and on a
-    GPU photographs/s, TFLOP/s and peak memory. `quick` has toy networks, and shows only that it
-    runs. VGG19 is untrained unless `content` names another: its time is the same."""
-    preset = "smoke" if quick else "paper"
+    """Rows of the whole update, for each model: its rate against the plain loop's, and crops/s;
+    on a GPU TFLOP/s and peak memory. Networks are of the report's size, crops of 256 on a GPU
+    and of 96 on a CPU; `quick` has toy networks, and shows only that it runs. VGG19 is untrained
+    unless `content` names another: its time is the same."""
+    gpu = pick_device(device).type == "cuda"
+    preset = "smoke" if quick else "paper" if gpu else "cpu"
     run = results.Run("bench", preset, device=str(pick_device(device)))
-    gpu = run.device.startswith("cuda")
     best = bf16_product(torch.device(run.device)) if gpu else 0.0
-    size = batch or (2 if quick else 32 if gpu else 1)
+    size = batch or (2 if quick else 32 if gpu else 8)
+    crop = 32 if quick else 256 if gpu else 96
     rows = []
     for model in MODELS:
-        plan = recipe(model, preset, batch=size, start_from="", crop=32 if quick else 256)
+        plan = recipe(model, preset, batch=size, crop=crop, precision="fp32", compile=False)
         medians = alternate(ways_to_update(plan, content, run.device), rounds)
         about = f"one update, {size} of {plan.crop}x{plan.crop}, {'toy' if quick else 'full'} size"
         about += "; convolutions of fp32 in TF32" if gpu else ""
         protocol = f"{about}; {timing_protocol(rounds, run)}"
         flop = size * step_flop(plan, content, run.device) if gpu else 0.0
         for name, seconds in medians.items():
-            values = {}
+            values = {"crops/s": size / seconds}
             if "plain loop" in medians:
                 values["rate / the plain loop's"] = medians["plain loop"] / seconds
             if gpu:
-                values["photographs/s"] = size / seconds
                 values["TFLOP/s"] = flop / seconds / 1e12
                 values["share of the bf16 product"] = flop / seconds / best
             facts = {"variant": name, "dataset": "noise", "crop": plan.crop, "n": size, "scale": 2}
@@ -136,7 +138,7 @@ def ways_to_update(plan: Recipe, content: str, device: str) -> dict[str, Callabl
         "plain loop": partial(plain_step, plain, lr.contiguous(), hr.contiguous(), labels)
     }
     for name, settings in WAYS.items():
-        if device.startswith("cuda") or "compile" not in settings:
+        if plan.crop > 32 or "compile" not in settings:  # toys compile longer than they run
             state = prepared(replace(plan, **settings), content, device)  # type: ignore[arg-type]
             work[name] = partial(train_step, state, lr, hr, labels)
     return {name: update for name, update in work.items() if runs(name, update, plan.batch)}

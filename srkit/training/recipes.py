@@ -6,6 +6,7 @@ recipe prints whole, and `as_published.beside_the_report` lays it beside what it
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -385,11 +386,16 @@ def start_of(name: str, preset: str) -> str:
 
 
 def stages(
-    name: str = "sr-ugan", preset: str = "paper", scale: int | None = None, **changes: Any
+    name: str = "sr-ugan",
+    preset: str = "paper",
+    scale: int | None = None,
+    before: Mapping[str, Any] | None = None,
+    **changes: Any,
 ) -> list[Recipe]:
     """All that is trained for a recipe, in order: each goes on from the generator of the one
     before, and the recipe itself is the last. `changes` of what a stage minimises, and for how
-    long, are made in the last alone, all others in every stage.
+    long, are made in the last alone, all others in every stage; those of `before` are made in every
+    stage but the last.
 
     Raises ValueError or TypeError as `recipe` does.
     """
@@ -398,7 +404,8 @@ def stages(
     if not start or plan.start_from:
         return [plan]
     shared = {k: v for k, v in changes.items() if k not in LAST_STAGE and "weights" not in k}
-    return [*stages(start, preset, **shared), plan]
+    earlier = shared | dict(before or {})
+    return [*stages(start, preset, None, before, **earlier), plan]
 
 
 def same_images(plan: Recipe, batch: int) -> Recipe:

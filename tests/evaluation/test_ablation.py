@@ -2,20 +2,24 @@
 
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from srkit.cli import main
+from srkit.data import Photos
 from srkit.evaluation import results
-from srkit.evaluation.ablation import FULL, VARIANTS, variant
+from srkit.evaluation.ablation import FULL, VARIANTS, train_variants, variant
 from srkit.models import Attention, DenseBlock, UNetBlock, build_generator
+from srkit.training.recipes import recipe
+from srkit.weights import load_generator
 
 
 @pytest.mark.parametrize("preset", ["demo", "laptop", "paper"])
 @pytest.mark.parametrize("name", VARIANTS)
 def test_all_variants_see_as_many_crops(name, preset):
-    full, one = variant(FULL, preset), variant(name, preset)
+    full, one = variant(FULL, preset)[-1], variant(name, preset)[-1]
     assert one.iterations * one.batch == full.iterations * full.batch
     assert one.crop == full.crop and one.seed == full.seed
 
@@ -33,12 +37,12 @@ def test_all_variants_see_as_many_crops(name, preset):
     ],
 )
 def test_a_variant_differs_in_what_it_says(name, fields):
-    full, one = asdict(variant(FULL, "laptop")), asdict(variant(name, "laptop"))
+    full, one = asdict(variant(FULL, "laptop")[-1]), asdict(variant(name, "laptop")[-1])
     assert {field for field in full if full[field] != one[field]} == fields
 
 
 def kinds(name: str) -> dict[type, int]:
-    network = build_generator(variant(name, "smoke").settings())
+    network = build_generator(variant(name, "smoke")[-1].settings())
     assert network(torch.rand(1, 3, 9, 11)).shape == (1, 3, 18, 22)
     counted = (Attention, DenseBlock, UNetBlock)
     return {kind: sum(isinstance(m, kind) for m in network.modules()) for kind in counted}
@@ -56,6 +60,23 @@ def test_the_networks_lack_what_they_should():
 def test_an_unknown_variant_is_refused():
     with pytest.raises(ValueError, match="accepted: SR-UGAN, without U-Net"):
         variant("without everything", "smoke")
+
+
+def test_variants_with_one_network_share_the_stage_before(tmp_path, rng, capsys):
+    def noise(name):
+        pixels = rng.integers(0, 256, (3, 48, 48, 3), dtype=np.uint8)
+        return Photos(name, list(pixels), [0, 1, 0], ["a", "b"])
+
+    before = recipe("sr-ugan-mse", "smoke", iterations=1)
+    changes = {FULL: {}, "without class head": {"class_loss": False}}
+    plans = {n: [before, recipe("sr-ugan", "smoke", iterations=1, **c)] for n, c in changes.items()}
+    run = results.Run("ablation", "smoke")
+    files = train_variants(plans, [0], noise("train"), noise("val"), tmp_path, run, "untrained")
+    assert capsys.readouterr().out.count("computed") == 3
+    starts = {
+        load_generator(path)[1]["training"]["recipe"]["start_from"] for path in files.values()
+    }
+    assert len(files) == 2 and len(starts) == 1 and starts.pop().startswith("sr-ugan, sha256")
 
 
 @pytest.mark.slow

@@ -186,6 +186,9 @@ def test_changes_of_what_a_stage_minimises_are_the_last_stage_s_alone():
     assert (first.width, first.seed) == (8, 4)
     assert first.iterations == recipe("sr-ugan-mse", "cpu").iterations
     assert first.weights == Weights(1.0, 0.0, 0.0)
+    first, last = stages("sr-ugan", "cpu", before={"iterations": 5}, batch=4)
+    assert (first.iterations, last.iterations) == (5, recipe("sr-ugan", "cpu").iterations)
+    assert (first.batch, last.batch) == (recipe("sr-ugan-mse", "cpu").batch, 4)
 
 
 @pytest.mark.parametrize("preset", ["smoke", "demo", "laptop"])
