@@ -9,7 +9,7 @@ report: .venv  ## run all notebooks and write figures/
 	.venv/bin/python -m srkit report --preset "$(PRESET)" --data "$(DATA)"
 
 test: .venv  ## lint, types, unit tests and every notebook in the smoke preset
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lab: .venv  ## open JupyterLab on the notebooks
 	.venv/bin/python -m srkit lab

@@ -15,6 +15,11 @@ VGG19_FILE = "vgg19_normalised_conv3_1.pth"
 INCEPTION_FILE = "fid_inception_2015-12-05_bnfolded_to_mixed_7a.pth"
 
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes: each has a core to itself
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+
+
 def pytest_collection_modifyitems(items):
     """Tests marked `gpu` are skipped where there is none."""
     if not torch.cuda.is_available():

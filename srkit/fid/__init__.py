@@ -30,26 +30,3 @@ from srkit.fid.uncertainty import (
     interval,
     kid,
 )
-
-__all__ = [
-    "PROTOCOLS",
-    "Accumulator",
-    "Comparison",
-    "FIDInception",
-    "FewImagesWarning",
-    "Space",
-    "Statistics",
-    "bootstrap",
-    "compare",
-    "expected_bias",
-    "fetch_inception",
-    "find_inception",
-    "frechet_distance",
-    "inception_features",
-    "inception_statistics",
-    "interval",
-    "kid",
-    "load_inception",
-    "patch_features",
-    "statistics",
-]
