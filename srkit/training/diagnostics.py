@@ -69,9 +69,9 @@ def warnings_in(rows: Sequence[Mapping[str, Any]], last: int = PATIENCE) -> list
     rows = rows[-last:]
     if len(rows) < last:
         return []
-    found = []
+    told = []
     if all(row.get("d_real", 0) > SURE and row.get("d_fake", 1) < 1 - SURE for row in rows):
-        found.append(
+        told.append(
             f"the discriminator is never wrong (D(real) over {SURE}, D(fake) under {1 - SURE:.2f}),"
             " and the generator learns little from it: lower its weight, or make it smaller"
         )
@@ -79,18 +79,18 @@ def warnings_in(rows: Sequence[Mapping[str, Any]], last: int = PATIENCE) -> list
         largest = [max(v for k, v in row.items() if k.startswith("gradient_")) for row in rows]
         if all(row.get(name, 0) <= DEAD * most for row, most in zip(rows, largest, strict=True)):
             term = name.removeprefix("gradient_")
-            found.append(
+            told.append(
                 f"the {term} term is dead: its gradient is below a millionth of the largest; is its"
                 " weight right, and has its network real weights?"
             )
     if all(row.get("colour_drift", 0) > DRIFT for row in rows):
-        found.append(
+        told.append(
             f"colours drift: SR's mean colour is more than {DRIFT:.0f} levels from LR's; MSE keeps"
             " them, so raise its weight"
         )
     if all(row.get("checkerboard", 0) > CHECKERED for row in rows):
-        found.append(
+        told.append(
             f"checkerboard: SR has more than {CHECKERED:.0f} times the energy of HR in the pattern"
             " of single pixels"
         )
-    return found
+    return told

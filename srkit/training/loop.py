@@ -208,13 +208,13 @@ def train_or_load(
     out, how = Path(out), Options(**options)
     plan = for_device(plan, pick_device(how.device))
     key = run_key(plan, content_loss(plan, how.content), photos)
-    there, aside = finished(out), out.with_name(f"{out.name}-{key}")
+    there, moved = finished(out), out.with_name(f"{out.name}-{key}")
     if there and there["key"] != key:
         out.rename(out.with_name(f"{out.name}-{there['key']}"))
         there = None
-    if there is None and aside.is_dir():
+    if there is None and moved.is_dir():
         shutil.rmtree(out, ignore_errors=True)
-        there = finished(aside.rename(out))
+        there = finished(moved.rename(out))
     computed = there is None or there["iterations"] < plan.iterations
     if computed:
         print(f"computing {plan.iterations} updates into {shown(out)}")

@@ -358,8 +358,8 @@ def recipe(
         plan = same_images(plan, LARGE_BATCH[preset])
     if "iterations" in changes and "drop_at" not in changes:  # keep the drop where it was, in part
         changes["drop_at"] = round(changes["iterations"] * plan.drop_at / plan.iterations)
-    own = {key: changes.pop(key) for key in list(changes) if key.startswith("weights.")}
-    weights = {key.removeprefix("weights."): value for key, value in own.items()}
+    named = [key for key in changes if key.startswith("weights.")]
+    weights = {key.removeprefix("weights."): changes.pop(key) for key in named}
     changes["weights"] = replace(changes.get("weights", plan.weights), **weights)
     return replace(plan, **changes)
 

@@ -268,9 +268,9 @@ class Run:
         firsts = self.state.world.least(torch.where(steps > 0, steps, never)).tolist()
         if min(firsts) == never:
             return
-        own = [n for n, at in zip(self.state.bad, firsts, strict=True) if at == min(firsts)]
-        terms = [name for name in own if name != "generator" and "gradient" not in name]
-        self.stop_for(f"{' and '.join(sorted(terms or own))} not finite at step {min(firsts)}")
+        first = [n for n, at in zip(self.state.bad, firsts, strict=True) if at == min(firsts)]
+        terms = [name for name in first if name != "generator" and "gradient" not in name]
+        self.stop_for(f"{' and '.join(sorted(terms or first))} not finite at step {min(firsts)}")
 
     def check_weights(self) -> None:
         """Raise TrainingError where a network holds NaN or infinity: nobody could go on from it."""
@@ -340,11 +340,12 @@ def log_row(state: State, log: dict[str, Tensor]) -> dict[str, Any]:
     """One line of log.jsonl: every number a function of recipe, photographs and step alone. Losses
     are means over the whole batch, diagnostics over the first process's share of it."""
     row: dict[str, Any] = {"step": state.step, "images": state.step * state.recipe.batch}
-    own = [name for name in log if name.startswith("gradient_")] + ["colour_drift", "checkerboard"]
-    shared = [name for name in log if name not in own]
+    local = [name for name in log if name.startswith("gradient_")]
+    local += ["colour_drift", "checkerboard"]
+    shared = [name for name in log if name not in local]
     means = state.world.sum(torch.stack([log[name] for name in shared])) / state.world.size
     row |= dict(zip(shared, means.tolist(), strict=True))
-    row |= {name: float(log[name]) for name in own if name in log}
+    row |= {name: float(log[name]) for name in local if name in log}
     if row.get("gradient_content") and row.get("gradient_adversarial"):
         row["content_to_adversarial"] = row["gradient_content"] / row["gradient_adversarial"]
     row["learning_rate"] = state.recipe.learning_rate_at(state.step - 1)
