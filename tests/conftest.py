@@ -46,6 +46,12 @@ def _shared(*parts: str) -> Path:
 
 
 @pytest.fixture
+def report_text() -> str:
+    """The course report, whole."""
+    return _shared("paper.txt").read_text(encoding="utf-8")
+
+
+@pytest.fixture
 def set5() -> list[Image.Image]:
     """The five HR photographs of Set5."""
     files = sorted(_shared("photos", "Set5").glob("*.png"))

@@ -4,7 +4,6 @@ import itertools
 from dataclasses import asdict, replace
 
 import pytest
-from conftest import SHARED
 
 from srkit.losses import Weights
 from srkit.models import build_discriminator
@@ -297,11 +296,8 @@ def test_a_table_names_what_was_changed():
     assert "discriminator" not in as_published.summary(recipe("srresnet"))
 
 
-def test_the_report_s_words_are_the_report_s():
-    paper = SHARED / "paper.txt"
-    if not paper.is_file():
-        pytest.skip(f"no paper.txt under {SHARED} (set SRKIT_SHARED)")
-    text = " ".join(paper.read_text(encoding="utf-8").split())
+def test_the_report_s_words_are_the_report_s(report_text):
+    text = " ".join(report_text.split())
     statements = [*as_published.REPORT.values(), as_published.NATIVE_4X]
     for said in as_published.REPORT_BY_MODEL.values():
         statements += said.values()
