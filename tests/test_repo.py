@@ -32,8 +32,8 @@ metrics weights upscale
 fid.inception fid.frechet fid.uncertainty fid.features fid.folders
 training.recipes training.as_published training.distributed training.diagnostics training.state
 training.step training.checkpoints training.run_folder training.loop
-evaluation.results evaluation.measure evaluation.ablation evaluation.context evaluation.tables
-evaluation.bench_fid evaluation.bench_training
+evaluation.results evaluation.lpips evaluation.measure evaluation.ablation evaluation.context
+evaluation.tables evaluation.bench_fid evaluation.bench_training
 notebook.figures notebook.charts notebook.diagrams notebook.session notebook.live notebook.widgets
 notebook.report
 cli.options cli.notebooks cli.pictures cli.training cli.entry __main__

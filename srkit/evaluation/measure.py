@@ -16,6 +16,7 @@ from srkit import metrics
 from srkit.data.crops import middles
 from srkit.data.images import bicubic_lr_pil, crop_to_multiple, resized
 from srkit.data.photos import Photos
+from srkit.evaluation.lpips import LPIPS, LPIPS_PROTOCOL
 from srkit.evaluation.results import Row, Run
 from srkit.fid.features import (
     PROTOCOLS,
@@ -108,8 +109,10 @@ def measure(
     run: Run,
     networks: Iterable[FIDInception] = (),
     checkpoints: Mapping[str, Path] | None = None,
+    lpips: LPIPS | None = None,
 ) -> list[Row]:
-    """PSNR, SSIM (Y, border `scale`) and Frechet distances of the named methods, as result rows.
+    """PSNR, SSIM (Y, border `scale`), LPIPS where there is one, and Frechet distances of the named
+    methods, as result rows.
 
     LR is the antialiased bicubic of each photograph at its own size, every prediction is rounded
     to 8 bits. The Frechet distances, between all predictions and all HR photographs, are taken on
@@ -127,10 +130,11 @@ def measure(
         weights = sha256(file)[:12] if file else weights_of(name, scale, run.preset)
         about = {"dataset": photos.name, "n": len(photos), "scale": scale, "weights": weights}
         pairs = predictions(photos, name, scale, run, checkpoint=file)
-        scores, patches, vectors = one_pass(pairs, scale, networks)
+        scores, patches, vectors = one_pass(pairs, scale, networks, lpips)
         truth = truth or patches
         for metric, value in scores.items():
-            rows.append(run.row(name, metric, value, metrics.protocol("y", scale), **about))
+            protocol = LPIPS_PROTOCOL if metric == "LPIPS" else metrics.protocol("y", scale)
+            rows.append(run.row(name, metric, value, protocol, **about))
         distance = frechet_distance(patches, truth)
         rows.append(run.row(name, measure_name(None), distance, measure_protocol(None), **about))
         facts[name] = about
@@ -159,16 +163,20 @@ def predictions(
 
 
 def one_pass(
-    pairs: Iterable[tuple[Image.Image, Image.Image]], scale: int, networks: Sequence[FIDInception]
+    pairs: Iterable[tuple[Image.Image, Image.Image]],
+    scale: int,
+    networks: Sequence[FIDInception],
+    lpips: LPIPS | None = None,
 ) -> tuple[dict[str, float], Statistics, list[np.ndarray]]:
-    """Mean PSNR and SSIM of predictions against HR (none of HR itself), the statistics of their
-    pixel patches, and their features (N, d) on each network."""
-    scores: dict[str, list[float]] = {"PSNR": [], "SSIM": []}
+    """Mean PSNR, SSIM and LPIPS of predictions against HR (none of HR itself), the statistics of
+    their pixel patches, and their features (N, d) on each network."""
+    scores: dict[str, list[float]] = {"PSNR": [], "SSIM": [], "LPIPS": []}
     patches, extractors = Accumulator(), [Extractor(network) for network in networks]
     for sr, hr in pairs:
         if sr is not hr:
             scores["PSNR"].append(metrics.psnr(sr, hr, "y", scale))
             scores["SSIM"].append(metrics.ssim(sr, hr, "y", scale))
+            scores["LPIPS"] += [lpips(sr, hr)] if lpips else []
         patches.add(patch_features(sr))
         for extractor in extractors:
             extractor.add(sr)

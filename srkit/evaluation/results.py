@@ -46,6 +46,7 @@ class Metric:
 METRICS = (
     Metric("PSNR", ".2f", (0.0, 0.01), "higher", unit="dB"),
     Metric("SSIM", ".4f", (0.0, 0.0002), "higher"),
+    Metric("LPIPS", ".4f", (0.0, 0.001)),
     Metric("FID", ".3f", (0.01, 1e-9), ratio=True),
     Metric("KID", ".3g", (0.01, 2e-6)),
     Metric("Patch Frechet distance", ".1f", (0.01, 1e-3), ratio=True),
