@@ -233,7 +233,9 @@ def test_train_in_pieces_says_to_be_continued_and_ships_at_the_end(tmp_path, cap
     assert "stage 1 of 2" in said and "stopped at step 1 and saved" in said
     assert main(command[:-2]) == 0
     (tmp_path / "checkpoints").mkdir()
-    assert main(["ship", str(out)]) == 0
+    assert main(["ship", str(out)]) == 2
+    assert "of the preset smoke: train" in capsys.readouterr().err
+    assert main(["ship", str(out), "--force"]) == 0
     path = tmp_path / "checkpoints" / "srgan_x2.safetensors"
     training = load_generator(path, "srgan", 2)[1]["training"]
     assert training["iterations"] == 2 and training["minutes"] >= 0 and training["device"] == "CPU"

@@ -132,6 +132,7 @@ def add_ship(commands: Commands) -> None:
     option = add_command(commands, run_ship, "make a trained generator the shipped one of its name")
     option("folder", type=Path, help="a run's folder, such as runs/gpu/train-sr-ugan-x2")
     option("--name", help="default: the recipe's")
+    option("--force", action="store_true", help="of a toy preset, or not trained to the end, too")
 
 
 def run_ship(options: Namespace) -> int:
@@ -141,7 +142,8 @@ def run_ship(options: Namespace) -> int:
 
     source = options.folder / "generator.safetensors"
     name = options.name or load_generator(source)[1]["training"]["recipe"]["name"]
-    path = ship(source, name.removesuffix("-4x"), {"minutes": minutes_of(options.folder)})
+    facts = {"minutes": minutes_of(options.folder)}
+    path = ship(source, name.removesuffix("-4x"), facts, options.force)
     print(f"shipped {path}")
     return 0
 
