@@ -56,7 +56,7 @@ def disk_full(path: Path, size: int) -> OSError:
 def write_text(path: str | Path, text: str) -> None:
     """Write a text as UTF-8 with plain line ends, by `replacing`."""
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="surrogateescape"))  # file names of any bytes
 
 
 def check_writable(path: Path, option: str) -> None:

@@ -130,8 +130,51 @@ def test_photographs_smaller_than_the_crop(capsys, tmp_path, make_folder):
 
 def test_an_unreadable_photograph(capsys, tmp_path, folder):
     (folder / "cat" / "bad.png").write_text("no picture")
-    told = refused(capsys, "--data", folder, "--out", tmp_path, "--model", "srresnet")
-    assert "bad.png" in told
+    command = ["--data", folder, "--out", tmp_path / "out", "--model", "srresnet"]
+    assert "bad.png: no readable image" in refused(capsys, *command, "--strict")
+    assert main([*SMOKE, *map(str, command)]) == 0
+    printed = capsys.readouterr()
+    assert "10 photographs of 2 classes" in printed.out
+    assert printed.err.count("bad.png: no readable image") == 1
+
+
+def test_a_run_among_its_own_photographs_is_refused(capsys, folder):
+    for out in (folder, folder / "runs" / "a"):
+        told = refused(capsys, "--data", folder, "--out", out, "--model", "srresnet")
+        assert f"--out {out} lies in the photographs' own folder" in told
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize("option", ["--record", "--check"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is damaged"),
+        ('{"rows": [1, 2]}', "row 0 has no method"),
+        ('{"rows": [{"method": "a", "metric": "b", "source": "c", "value": NaN}]}', "value nan"),
+        ("folder", "is a folder"),
+    ],
+)
+def test_a_results_file_is_looked_at_before_the_work(
+    capsys, tmp_path, monkeypatch, option, content, said
+):
+    def work(*_, **__):
+        raise AssertionError("it began")
+
+    monkeypatch.setattr("srkit.evaluation.measure.measure", work)
+    file = tmp_path / "results.json"
+    file.mkdir() if content == "folder" else file.write_text(content)
+    assert main(["evaluate", "--photographs", "1", option, str(file)]) == 2
+    printed = capsys.readouterr().err
+    expected = "there is no such" if (option, content) == ("--check", "folder") else said
+    assert str(file) in printed and expected in printed and printed.count("\n") == 1
+
+
+def test_a_method_that_is_mistyped_is_refused_before_the_work(capsys, monkeypatch):
+    monkeypatch.setattr("srkit.evaluation.measure.one_pass", lambda *_: 1 / 0)
+    command = ["evaluate", "--photographs", "1", "--methods", "bicubic", "sr-ugna"]
+    assert main(command) == 2
+    assert "unknown model 'sr-ugna'; accepted" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--start-from", "--content"])
