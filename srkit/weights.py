@@ -356,7 +356,10 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[st
             else:  # earlier files have two keys
                 about = {name: json.loads(text[name]) for name in ("settings", "training")}
             settings, training = about["settings"], about["training"]
-            _ = settings["model"], settings["scale"], dict(training)
+            _ = settings["model"], settings["scale"]
+            recipe = training.get("recipe", {}) if isinstance(training, dict) else None
+            if not isinstance(recipe, dict) or type(training.get("iterations", 0)) is not int:
+                raise ValueError("it does not say how it was trained")
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise WeightsError(f"{path} is no srkit checkpoint, or is damaged: {error}") from error

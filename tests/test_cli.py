@@ -200,12 +200,28 @@ def test_a_device_that_is_not_there(capsys, tmp_path):
     [
         "batch", "batch=", "batch=abc", "batch=1.5", "batch=True", "batch=0", "crop=-32",
         "iterations=1e4", "learning_rate=fast", "class_loss=yes", "unet=8", "betas=0.9",
+        "weights.mse=-1", "learning_rate=1e999", "blocks=100",
         "momentum=0.9", "scale=4", "model=srgan", "weights=(1,1,1)", "log_every=0", "=3", "",
     ],
 )  # fmt: skip
 def test_a_bad_setting(capsys, tmp_path, setting):
     told = refused(capsys, "--set", setting, "--out", tmp_path, "--model", "srresnet")
     assert setting.partition("=")[0] in told
+
+
+@pytest.mark.parametrize("minutes", ["nan", "inf", "-1"])
+def test_minutes_that_make_no_sense(capsys, tmp_path, minutes):
+    told = refused(capsys, "--minutes", minutes, "--out", tmp_path / "out", "--model", "srresnet")
+    assert f"minutes must be a number of 0 or more, not {float(minutes)}" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_error_of_several_lines_is_one_line(capsys, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("first\nsecond")
+
+    monkeypatch.setattr("srkit.data.sources.open_photos", fail)
+    assert refused(capsys, "--model", "srresnet") == "srkit: first second\n"
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,11 @@ def test_a_damaged_checkpoint_is_named(tmp_path, how):
         {"settings": "[1]", "training": "{}"},
         {"settings": "not json", "training": "{}"},
         {"settings": json.dumps(SETTINGS["srgan"])},
+        {"settings": json.dumps(SETTINGS["srgan"]), "training": "[]"},
+        {"settings": json.dumps(SETTINGS["srgan"]), "training": '{"recipe": []}'},
+        {"settings": json.dumps(SETTINGS["srgan"]), "training": '{"iterations": "7"}'},
+        {"srkit": "[1, 2]"},
+        {"srkit": "[" * 100_000},
     ],
 )
 def test_somebody_else_s_safetensors_are_refused(tmp_path, text):

@@ -57,11 +57,11 @@ def run_train(options: Namespace) -> int:
     out = options.out or paths.runs(options.preset) / plan.folder
     check_outside(out, [options.data, options.held_out or "", *options.keep_out])
     photos, held_out = photographs(options, plan)
+    names = ("content", "device", "workers", "tensorboard", "minutes", "accept_changed")
+    settings = {name: getattr(options, name) for name in names}
     first = distributed.first()
     if first:
         print(f"{plan}\n{len(photos)} photographs of {len(photos.classes)} classes; into {out}")
-    names = ("content", "device", "workers", "tensorboard", "minutes", "accept_changed")
-    settings = {name: getattr(options, name) for name in names}
     settings["metadata"] = {"preset": options.preset, "commit": paths.commit()}
     try:
         path = train_stages(plans, photos, held_out, out, **settings)
@@ -162,7 +162,9 @@ def run_ship(options: Namespace) -> int:
     from srkit.weights import load_generator, ship
 
     source = options.folder / "generator.safetensors"
-    name = options.name or load_generator(source)[1]["training"]["recipe"]["name"]
+    name = options.name or load_generator(source)[1]["training"].get("recipe", {}).get("name")
+    if not isinstance(name, str):
+        raise ValueError(f"{source} does not say the name of its recipe: give --name")
     facts = {"minutes": minutes_of(options.folder)}
     path = ship(source, name.removesuffix("-4x"), facts, options.force)
     print(f"shipped {path}")

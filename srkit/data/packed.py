@@ -6,7 +6,9 @@ the file that it came from), and what was packed.
 """
 
 import hashlib
+import math
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -198,6 +200,13 @@ def pack(photos: Photos, folder: str | Path, progress: bool = False, threads: in
 
 def write(photos: Photos, folder: Path, progress: bool, threads: int) -> Path:
     """Write a packed set aside, and rename it when it is whole; nothing is left where it is not."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    needed = sum(3 * math.prod(photos.size(number)) for number in range(len(photos)))
+    if needed > (free := shutil.disk_usage(folder.parent).free):
+        raise DataError(
+            f"{folder} needs {needed:,} bytes, and {free:,} are free: choose another disk, or"
+            " --short-side or --per-class for fewer"
+        )
     aside = folder.with_name(folder.name + ".part")
     try:
         aside.mkdir(parents=True, exist_ok=True)

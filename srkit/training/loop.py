@@ -1,5 +1,6 @@
 """Training: the loop, what it writes, and exact resume (the report's section 5)."""
 
+import math
 import os
 import shutil
 import signal
@@ -46,6 +47,10 @@ class Options:
     accept_changed: bool = False  # go on although the photographs are others than before
     metadata: Mapping[str, Any] = field(default_factory=dict)  # into the checkpoint
     on_sample: OnSample | None = None  # at each validation
+
+    def __post_init__(self) -> None:
+        if self.minutes is not None and not 0 <= self.minutes < math.inf:
+            raise ValueError(f"minutes must be a number of 0 or more, not {self.minutes}")
 
 
 def train(
@@ -157,7 +162,7 @@ def train_stages(
     The last stage's folder is `out`; those before it lie beside it under their own names, where
     other recipes with the same start find them. Whatever stage a run stopped in, it goes on there.
     """
-    began, minutes = time.monotonic(), options.pop("minutes", None)
+    began, minutes = time.monotonic(), Options(**options).minutes
     start = ""
     for number, plan in enumerate(plans, start=1):
         folder = Path(out) if number == len(plans) else Path(out).parent / plan.folder
@@ -165,7 +170,7 @@ def train_stages(
             print(f"stage {number} of {len(plans)}: {plan.name} into {folder}", flush=True)
         left = None if minutes is None else max(0.0, minutes - (time.monotonic() - began) / 60)
         plan = replace(plan, start_from=start) if start else plan
-        start = str(train(plan, photos, held_out, folder, minutes=left, **options))
+        start = str(train(plan, photos, held_out, folder, **options | {"minutes": left}))
     return Path(start)
 
 

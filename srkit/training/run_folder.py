@@ -246,6 +246,10 @@ SETTLED = 1000  # updates at most, or a fifth of the run, before anything is war
 OnSample = Callable[[State, dict[str, Any], Tensor], None]  # called with state, row, predictions
 
 
+GENTLER = "Lower the learning rate or the term's weight, or use precision fp32"
+ROOM = "Free space on that disk, or make it writable, and run the same command again"
+
+
 class Run:
     """What a run writes; only the first process does."""
 
@@ -328,14 +332,11 @@ class Run:
             if not all(bool(value.isfinite().all()) for value in values):
                 self.stop_for(f"weights of the {name} not finite at step {self.state.step}")
 
-    def stop_for(self, what: str) -> NoReturn:
-        """Raise TrainingError, naming the checkpoint before."""
+    def stop_for(self, what: str, how: str = GENTLER) -> NoReturn:
+        """Raise TrainingError, naming the checkpoint before, and how to go on."""
         good = found(self.out)
         where = f"the last good checkpoint is {good[0].name}" if good else "no checkpoint yet"
-        raise TrainingError(
-            f"{what}, nothing was saved since; {where}."
-            " Lower the learning rate or the term's weight, or use precision fp32"
-        )
+        raise TrainingError(f"{what}, nothing was saved since; {where}. {how}")
 
     def write_sample(self, sr: Tensor) -> None:
         path = self.out / "samples" / f"step_{self.state.step:07d}.png"
@@ -354,8 +355,11 @@ class Run:
         times["seconds_left"] = round((recipe.iterations - step) * update)
         self.timed = (now, step)
         for name, line in (("log.jsonl", row), ("times.jsonl", times)):
-            with (self.out / name).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            try:
+                with (self.out / name).open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(line) + "\n")
+            except OSError as error:
+                self.stop_for(f"{self.out / name} cannot be written ({error.strerror})", ROOM)
         if self.board is not None:
             for name, value in (row | times).items():
                 if isinstance(value, float):

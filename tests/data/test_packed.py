@@ -2,6 +2,7 @@
 
 import pickle
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -232,6 +233,13 @@ def test_a_flipped_byte_of_the_pixels_is_found_at_first_use(train, monkeypatch):
         photos[1]
     monkeypatch.setattr(packed, "pixels_sha256", lambda photo: 1 / 0)
     photos[0]  # once in a process is enough
+
+
+def test_a_disk_that_is_too_small_is_refused_before_the_work(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(packed.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(DataError, match=r"needs 1,260 bytes, and 1,000 are free: choose another"):
+        pack(photos, tmp_path / "packed")
+    assert not (tmp_path / "packed").exists()
 
 
 def test_two_packs_into_one_folder_are_refused(photos, tmp_path):
