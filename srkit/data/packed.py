@@ -78,6 +78,11 @@ class PackedItems(Sequence):
             self._checked.add(place)
         return photo
 
+    def size(self, number: int) -> tuple[int, int]:
+        """Width and height of photograph `number`, from the index alone."""
+        place = self.places()[number]
+        return int(self.about["widths"][place]), int(self.about["heights"][place])
+
     def places(self) -> Sequence[int] | np.ndarray:
         """Where in the whole set the photographs are."""
         return range(len(self)) if self.numbers is None else self.numbers

@@ -184,7 +184,9 @@ class Photos:
         return self.subset([i for i in range(len(self)) if i not in small]) if small else self
 
     def size(self, index: int) -> tuple[int, int]:
-        """Width and height of photograph `index`, from its header where it is a file."""
+        """Width and height of photograph `index`, from its header or the index of a packed set."""
+        if not isinstance(self.items, Items):
+            return self.items.size(index)
         item = self.items[index]
         if not isinstance(item, Path):
             return item.shape[1], item.shape[0]

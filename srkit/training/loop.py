@@ -250,9 +250,13 @@ def train_or_load(
     key = run_key(plan, content_loss(plan, how.content), photos)
     there, aside = finished(out), out.with_name(f"{out.name}-{key}")
     if there and there["key"] != key:
+        with lock(out / "lock"):  # nobody else is training there
+            pass
         out.rename(out.with_name(f"{out.name}-{there['key']}"))
         there = None
     if there is None and aside.is_dir():
+        with lock(out / "lock"):
+            pass
         shutil.rmtree(out, ignore_errors=True)
         there = finished(aside.rename(out))
     computed = there is None or there["iterations"] < plan.iterations

@@ -9,7 +9,15 @@ import pytest
 import torch
 
 from srkit.cli import main
-from srkit.data import DataError, Pairs, Photos, open_photos, packed, photo_folder
+from srkit.data import (
+    DataError,
+    Pairs,
+    Photos,
+    check_apart,
+    open_photos,
+    packed,
+    photo_folder,
+)
 from srkit.data.packed import INDEX, PIXELS, PackedItems, is_packed, pack
 from srkit.data.photos import in_order
 from srkit.files import LockedError
@@ -233,6 +241,9 @@ def test_a_flipped_byte_of_the_pixels_is_found_at_first_use(train, monkeypatch):
         photos[1]
     monkeypatch.setattr(packed, "pixels_sha256", lambda photo: 1 / 0)
     photos[0]  # once in a process is enough
+    fresh = open_train(train)  # sizes and contents are the index's: no pixel is read for them
+    assert fresh.without_small(9).size(0) == (20, 10)
+    check_apart(fresh, Photos("other", [np.zeros((4, 4, 3), np.uint8)], [0], ["a"]))
 
 
 def test_a_disk_that_is_too_small_is_refused_before_the_work(photos, tmp_path, monkeypatch):

@@ -401,6 +401,23 @@ def test_two_runs_in_one_folder_are_refused(tmp_path):
     assert not (tmp_path / "lock").exists()
 
 
+def test_a_run_in_progress_is_not_moved_aside_for_another(tmp_path):
+    def other(state, row, sr):
+        if state.step == 3:  # its checkpoint is there by the next sample
+            return
+        (tmp_path / "out" / "generator.safetensors").is_file() and again.append(moved())
+
+    def moved():
+        with pytest.raises(LockedError, match="is being written by another process"):
+            loop.train_or_load(smoke(batch=1), *sets, tmp_path / "out", device="cpu")
+        return True
+
+    again: list = []
+    sets = (photos(), photos(2, seed=1))
+    loop.train(smoke(), *sets, tmp_path / "out", device="cpu", on_sample=other)
+    assert again and [f.name for f in tmp_path.iterdir()] == ["out"]
+
+
 @pytest.mark.parametrize("part", ["step", "facts", "generator", "ema"])
 @pytest.mark.parametrize("value", [None, [1, 2], {}])
 def test_a_checkpoint_without_its_parts_is_named(tmp_path, part, value):
