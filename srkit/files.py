@@ -7,10 +7,11 @@ import os
 import secrets
 import shutil
 import socket
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -90,9 +91,10 @@ class LockedError(OSError):
 def lock(path: Path, wait: float = 0.0) -> Iterator[None]:
     """One process at a time: `with lock(folder / "lock"): ...`.
 
-    The file is made exclusively and holds the process's id and host. One that its process left
-    behind, on this host, is removed. Raises LockedError where another process still has it after
-    `wait` seconds.
+    The file is made exclusively, holds the process's id and host, and is touched every minute. One
+    that its process left behind is removed: on this host where the process is gone, from another
+    host where nobody has touched it for ten minutes. Raises LockedError where another process
+    still has it after `wait` seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     own = f"{os.getpid()} {socket.gethostname()} {secrets.token_hex(4)}"
@@ -117,20 +119,39 @@ def lock(path: Path, wait: float = 0.0) -> Iterator[None]:
                 ) from None
             else:
                 time.sleep(0.02)
+    done = threading.Event()
+
+    def touch() -> None:
+        while not done.wait(TOUCHED):
+            with suppress(OSError):
+                os.utime(path)
+
+    _held.add(own)
+    threading.Thread(target=touch, daemon=True).start()
     try:
         yield
     finally:
+        done.set()
+        _held.discard(own)
         remove_lock(path, own)
 
 
+TOUCHED = 60.0  # seconds between two times that a lock is touched
+
+_held: set[str] = set()  # this process's locks
+
+
 def abandoned(path: Path, holder: str) -> bool:
-    """Whether the process that holds a lock is gone. Of another host's nobody knows."""
+    """Whether the process that holds a lock is gone."""
     parts = holder.split(" ")
     try:
+        untouched = time.time() - path.stat().st_mtime
         if len(parts) != 3 or not parts[0].isdigit():  # killed before it had written its name
-            return time.time() - path.stat().st_mtime > 60
+            return untouched > TOUCHED
         if parts[1] != socket.gethostname() or os.name == "nt":
-            return False
+            return untouched > 10 * TOUCHED
+        if int(parts[0]) == os.getpid():  # in a restarted container ids come again
+            return holder not in _held
         os.kill(int(parts[0]), 0)  # only asks whether there is one
     except (ProcessLookupError, OverflowError):
         return True

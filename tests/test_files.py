@@ -63,7 +63,9 @@ def test_a_lock_of_a_process_that_is_gone_is_taken_over(tmp_path):
 @pytest.mark.parametrize(
     ("holder", "age", "taken"),
     [
-        ("1 elsewhere ab", 1e6, False),  # of another host nobody knows
+        ("1 elsewhere ab", 300, False),  # of another host: its process may be there
+        ("1 elsewhere ab", 900, True),
+        (f"{os.getpid()} {socket.gethostname()} ab", 0, True),  # of another life of this id
         (f"1 {socket.gethostname()} ab", 1e6, False),  # process 1 is always there
         ("", 0, False),  # about to write its name
         ("", 120, True),
@@ -81,6 +83,14 @@ def test_other_locks_are_left_alone(tmp_path, holder, age, taken):
         with pytest.raises(LockedError), lock(path):
             pass
         assert path.read_text() == holder
+
+
+def test_a_lock_is_touched_while_it_is_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "TOUCHED", 0.02)
+    with lock(tmp_path / "lock"):
+        os.utime(tmp_path / "lock", (0, 0))
+        time.sleep(0.3)
+        assert time.time() - (tmp_path / "lock").stat().st_mtime < 5
 
 
 def count_up(folder, times):
