@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from srkit import paths, weights
-from srkit.files import sha256
+from srkit.files import LockedError, lock, sha256
 from srkit.models import build_generator
 from srkit.weights import (
     WeightsError,
@@ -343,6 +343,13 @@ def test_ship_puts_a_generator_under_its_name_with_its_hash(tmp_path, checkpoint
     assert weights.read_sums() == {path.name: sha256(path)}
     weights.ship(source, "sr-ugan", {})
     assert len(weights.read_sums()) == 2
+
+
+def test_one_process_ships_at_a_time(tmp_path, checkpoints):
+    with lock(checkpoints / "lock"), pytest.raises(LockedError, match="wait until it has ended"):
+        weights.ship(small(tmp_path), "sr-ugan", {})
+    weights.ship(small(tmp_path), "sr-ugan", {})
+    assert not (checkpoints / "lock").exists()
 
 
 def test_a_shipped_checkpoint_that_was_changed_is_refused(tmp_path, checkpoints):

@@ -35,8 +35,9 @@ def check_settings(settings: dict[str, Any]) -> dict[str, Any]:
     check_model(settings["model"])
     for name, value in settings.items():
         if name in LARGEST:
-            if type(value) is not int or not 1 <= value <= LARGEST[name]:
-                raise ValueError(f"{name} must be 1 to {LARGEST[name]}, not {value!r}")
+            least = 0 if name == "blocks" else 1
+            if type(value) is not int or not least <= value <= LARGEST[name]:
+                raise ValueError(f"{name} must be {least} to {LARGEST[name]}, not {value!r}")
         elif name in SWITCHES and type(value) is not bool:
             raise ValueError(f"{name} must be true or false, not {value!r}")
         elif name == "unet":

@@ -401,6 +401,13 @@ def test_two_runs_in_one_folder_are_refused(tmp_path):
     assert not (tmp_path / "lock").exists()
 
 
+def test_a_log_that_cannot_be_written_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "times.jsonl").mkdir()  # a full disk fails in the same place
+    said = r"times\.jsonl cannot be written \(Is a directory\).* Free space on that disk"
+    with pytest.raises(recipes.TrainingError, match=said):
+        run(smoke(), tmp_path)
+
+
 def test_a_run_in_progress_is_not_moved_aside_for_another(tmp_path):
     def other(state, row, sr):
         if state.step == 3:  # its checkpoint is there by the next sample
