@@ -170,6 +170,11 @@ def test_a_results_file_is_looked_at_before_the_work(
     assert str(file) in printed and expected in printed and printed.count("\n") == 1
 
 
+def test_results_go_into_json_files(capsys, tmp_path):
+    assert main(["evaluate", "--record", str(tmp_path / "results.md")]) == 2
+    assert "results.md: results are JSON" in capsys.readouterr().err
+
+
 def test_a_method_that_is_mistyped_is_refused_before_the_work(capsys, monkeypatch):
     monkeypatch.setattr("srkit.evaluation.measure.one_pass", lambda *_: 1 / 0)
     command = ["evaluate", "--photographs", "1", "--methods", "bicubic", "sr-ugna"]

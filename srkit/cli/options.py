@@ -64,6 +64,8 @@ def check_outputs(options: Namespace) -> None:
             continue
         if name == "record":
             check_writable(file, "--record")
+            if file.suffix != ".json":  # the tables go beside it, as .md
+                raise ValueError(f"--record {file}: results are JSON, name a file such as a.json")
         elif not file.is_file():
             raise ValueError(f"--check {file}: there is no such results file; name another")
         if file.is_file():

@@ -1,7 +1,9 @@
 """Where photographs come from: embedded, a folder, torchvision's ImageNet, a packed set."""
 
 import os
+import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import skimage
@@ -9,6 +11,7 @@ import skimage
 from srkit.data.images import DataError
 from srkit.data.packed import PackedItems
 from srkit.data.photos import Photos, read_photo, tell_left_out
+from srkit.files import SILENCE
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
@@ -142,6 +145,29 @@ def open_packed(
     return Photos(name, items, labels, classes, side, cache_bytes=0).first(per_class)
 
 
+def torchvision_set(kind: str, folder: Path, split: str) -> Any:
+    """torchvision's ImageNet or Imagenette in a folder; the latter is downloaded into one that is
+    absent or empty. Raises DataError where it is not there, or the download fails or stalls."""
+    import torchvision
+
+    part = "train" if split == "train" else "val"
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE)  # torchvision's own download would wait for ever
+    try:
+        if kind == "imagenet":
+            return torchvision.datasets.ImageNet(folder, part)
+        there = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+        absent = there <= {"imagenette2.tgz"}  # a download that broke off, at most
+        return torchvision.datasets.Imagenette(folder, part, download=absent)
+    except (RuntimeError, OSError) as error:
+        what = " ".join(str(error).split()).partition(" You can use download=True")[0]
+        how = "to have it downloaded name a folder that is empty or absent"
+        how = how if kind == "imagenette" else "put the official archives there"
+        raise DataError(f"no {kind} in {folder}: {what}; {how}") from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
 def open_photos(
     data: str = "embedded",
     split: str = "val",
@@ -163,20 +189,6 @@ def open_photos(
     if kind == "embedded":
         return embedded("val" if split == "all" else split)
     if kind == "imagenette" or (kind == "imagenet" and folder):
-        import torchvision
-
-        target, part = Path(folder or kind), "train" if split == "train" else "val"
-        try:
-            if kind == "imagenet":
-                dataset = torchvision.datasets.ImageNet(target, part)
-            else:
-                there = {f.name for f in target.iterdir()} if target.is_dir() else set()
-                absent = there <= {"imagenette2.tgz"}  # a download that broke off, at most
-                dataset = torchvision.datasets.Imagenette(target, part, download=absent)
-        except (RuntimeError, OSError) as error:
-            what = " ".join(str(error).split()).partition(" You can use download=True")[0]
-            how = "to have it downloaded name a folder that is empty or absent"
-            how = how if kind == "imagenette" else "put the official archives there"
-            raise DataError(f"no {kind} in {target}: {what}; {how}") from error
+        dataset = torchvision_set(kind, Path(folder or kind), split)
         return from_torchvision(dataset, per_class, short_side).readable(strict)
     return photo_folder(data, split, per_class, short_side).readable(strict)

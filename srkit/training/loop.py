@@ -103,7 +103,7 @@ def decoded(batches: Iterable[tuple[Tensor, Tensor]], run: Run) -> Iterator[tupl
     try:
         yield from batches
     except (DataError, RuntimeError) as error:
-        lost = "DataLoader worker" in str(error) and "killed" in str(error)
+        lost = str(error).startswith("DataLoader worker")  # the kernel ended it, for memory say
         if not lost and not isinstance(error, DataError):
             raise
         saved = run.state.world.size == 1 and run.state.step > run.first_step

@@ -1,6 +1,7 @@
 """Folders as people have them: what is no photograph is left out, counted and listed once."""
 
 import os
+import socket
 import struct
 import zlib
 
@@ -10,6 +11,7 @@ from PIL import Image, PngImagePlugin
 
 from srkit.data import DataError, open_photos, photo_files, photos
 from srkit.data.photos import read_photo
+from srkit.files import SILENCE
 
 
 @pytest.fixture(autouse=True)
@@ -194,6 +196,7 @@ def test_an_empty_imagenette_folder_is_downloaded_into(tmp_path, monkeypatch, th
 
     def imagenette(folder, part, download):
         asked.append(download)
+        assert socket.getdefaulttimeout() == SILENCE
         raise RuntimeError("Dataset not found. You can use download=True to download it.")
 
     monkeypatch.setattr("torchvision.datasets.Imagenette", imagenette)
@@ -203,4 +206,4 @@ def test_an_empty_imagenette_folder_is_downloaded_into(tmp_path, monkeypatch, th
         DataError, match=r"not found\.; to have it downloaded name a folder that is"
     ):
         open_photos(f"imagenette:{tmp_path}", "val")
-    assert asked == [there != ["other"]]
+    assert asked == [there != ["other"]] and socket.getdefaulttimeout() is None

@@ -391,6 +391,24 @@ def test_a_photograph_that_cannot_be_decoded_stops_a_run_that_is_saved(tmp_path,
     assert saved(out)["step"] == 6
 
 
+class Deadly(Photos):
+    """Photographs of which one kills the process that loads it."""
+
+    def read(self, index):
+        if index == 2 and torch.utils.data.get_worker_info():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(index)
+
+
+def test_a_loading_process_that_dies_stops_a_run_that_goes_on(tmp_path):
+    plain, held_out = photos(12), photos(2, seed=1)
+    deadly = Deadly(plain.name, plain.items, plain.labels, plain.classes)
+    with pytest.raises(recipes.TrainingError, match=r"DataLoader worker.*; .*, to go on use fewer"):
+        loop.train(smoke(), deadly, held_out, tmp_path, device="cpu", workers=1)
+    loop.train(smoke(), deadly, held_out, tmp_path, device="cpu", workers=0)
+    assert saved(tmp_path)["step"] == 6
+
+
 def test_two_runs_in_one_folder_are_refused(tmp_path):
     def again(state, row, sr):
         with pytest.raises(LockedError, match="is being written by another process"):
