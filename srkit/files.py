@@ -153,9 +153,11 @@ def abandoned(path: Path, holder: str) -> bool:
         if int(parts[0]) == os.getpid():  # in a restarted container ids come again
             return holder not in _held
         os.kill(int(parts[0]), 0)  # only asks whether there is one
+        state = Path("/proc", parts[0], "stat").read_text().rpartition(")")[2].split()[:1]
+        return state == ["Z"]  # ended, though its parent has not asked for its exit code
     except (ProcessLookupError, OverflowError):
         return True
-    except OSError:  # another user's process, or the lock has gone meanwhile
+    except OSError:  # another user's process, no /proc, or the lock has gone meanwhile
         return False
     return False
 

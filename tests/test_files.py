@@ -85,6 +85,16 @@ def test_other_locks_are_left_alone(tmp_path, holder, age, taken):
         assert path.read_text() == holder
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /proc")
+def test_a_lock_of_a_process_that_nobody_has_waited_for_is_taken_over(tmp_path):
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # ended, and still in the table
+    (tmp_path / "lock").write_text(f"{child.pid} {socket.gethostname()} ab")
+    with lock(tmp_path / "lock"):
+        pass
+    child.wait()
+
+
 def test_a_lock_is_touched_while_it_is_held(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "TOUCHED", 0.02)
     with lock(tmp_path / "lock"):
