@@ -8,8 +8,9 @@ import skimage
 from srkit.data.images import DataError
 from srkit.data.packed import PackedItems
 from srkit.data.photos import Photos, read_photo
+from srkit.picture_files import FORMATS
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+SUFFIXES = set(FORMATS)
 
 # The colour photographs in scikit-image's wheel: subject -> files, split by photograph.
 EMBEDDED: dict[str, dict[str, tuple[str, ...]]] = {
