@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import psutil
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from srkit.files import replacing
 
@@ -63,7 +63,8 @@ def open_picture(path: Path) -> Image.Image:
 
 def unreadable(path: Path, error: Exception) -> PictureError:
     """What is said of a file that a decoder fails at."""
-    why = str(error).replace(repr(str(path)), "it") or type(error).__name__
+    why = str(error) or type(error).__name__
+    why = "of no known format" if isinstance(error, UnidentifiedImageError) else why
     return PictureError(f"{path} is no readable picture ({why}): leave it out, or save it anew")
 
 
@@ -71,12 +72,11 @@ def read_picture(path: Path) -> Image.Image:
     """A file's first picture, `prepared`. Raises PictureError."""
     with open_picture(path) as image:
         try:
-            image.load()
-        except MemoryError:
+            return prepared(image)  # its pixels are read here
+        except (PictureError, MemoryError):
             raise
         except Exception as error:
             raise unreadable(path, error) from error
-        return prepared(image)
 
 
 def prepared(image: Image.Image) -> Image.Image:
@@ -85,18 +85,23 @@ def prepared(image: Image.Image) -> Image.Image:
     `info` keeps the profile and the EXIF with its orientation reset, and gains "notes". A CMYK
     picture becomes sRGB. Raises PictureError for 32-bit and LAB pictures.
     """
-    notes = list(image.info.get("notes", ()))
+    if "notes" in image.info:
+        return image
+    notes: list[str] = []
     if (frames := getattr(image, "n_frames", 1)) > 1:
         notes.append(f"first of {frames} pictures")
     if ";16" in str(getattr(image, "tile", "")) and not image.mode.startswith("I"):
         notes.append("16 bits a colour read as 8")
-    info, exif = {"icc_profile": image.info.get("icc_profile")}, exif_of(image, notes)
+    profile, exif = image.info.get("icc_profile"), exif_of(image, notes)
     upright = ImageOps.exif_transpose(image)
-    plain = in_plain_mode(upright)
     if image.mode == "CMYK":
         notes.append("CMYK became RGB")
-        plain, info["icc_profile"] = cmyk_as_srgb(upright, info["icc_profile"])
-    plain.info = {k: v for k, v in (info | {"exif": exif, "notes": notes}).items() if v}
+        plain, profile = cmyk_as_srgb(upright, profile)
+    else:
+        plain = in_plain_mode(upright)
+    plain.info = {"notes": notes}
+    plain.info |= {"icc_profile": profile} if profile else {}
+    plain.info |= {"exif": exif} if exif else {}
     return plain
 
 
@@ -181,6 +186,8 @@ def plan(sources: Sequence[Path], out: str | Path, suffix: str = "") -> list[tup
     folder = Path(out)
     single = len(sources) == 1 and not sources[0].is_dir() and not folder.is_dir()
     if single and folder.suffix and not str(out).endswith(("/", os.sep)):
+        if suffix and folder.suffix.lower() in FORMATS.keys() - {suffix}:
+            raise PictureError(f"{folder} ends otherwise than --format says: leave one of them out")
         pairs = [(sources[0], folder)]
     else:
         found = [pair for source in sources for pair in listed(source, folder)]

@@ -2,8 +2,9 @@
 
 Networks work on tiles. Where a network sees no further than some pixels, tiles overlap by so many
 that their results are those of the whole picture, to one of 255 (rounding). SR-UGAN's attention
-averages over all that it is given: on photographs of 256x256 in tiles of 128 the shipped 2x network
-differs from the whole by 0.2 of 255 on average and by 4 at most, and tiles fade into each other.
+averages over all that it is given: the shipped 2x network in tiles of 128 on a photograph of
+256x256, or of 256 on one of 512x512, differs from the whole by 0.3 or 0.4 of 255 on average and by
+4 at most. Its tiles fade into each other.
 """
 
 from collections.abc import Callable
@@ -173,7 +174,8 @@ def trained_generator(
         generator = load_other(path, scale)
     else:
         generator, _ = load_generator(path, METHODS[model].source if model else None, scale)
-    generator = InBf16(generator) if precision == "bf16" else generator
+    if precision == "bf16" and getattr(generator, "can_bf16", True):
+        generator = InBf16(generator)
     return generator.eval().to(device).to(memory_format=torch.channels_last)
 
 

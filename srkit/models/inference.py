@@ -56,7 +56,7 @@ class OtherGenerator(nn.Module):
         if channels != (3, 3):
             raise ValueError(f"it maps {channels[0]} channels to {channels[1]}, not RGB to RGB")
         self.network, self.found, self.scale = found.model, found, found.scale
-        self.architecture = found.architecture.name
+        self.architecture, self.can_bf16 = found.architecture.name, found.supports_bfloat16
 
     def forward(self, lr: Tensor) -> Tensor:
         height, width = lr.shape[-2:]
