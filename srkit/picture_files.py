@@ -106,13 +106,16 @@ def prepared(image: Image.Image) -> Image.Image:
 
 
 def exif_of(image: Image.Image, notes: list[str]) -> bytes:
-    """A picture's EXIF with its orientation reset, b"" where there is none or it is damaged."""
+    """A picture's EXIF with its orientation reset and without its old size; b"" where there is none
+    or it is damaged."""
     try:
         exif = image.getexif()
         if image.format == "TIFF":
             for tag in set(exif) - KEPT_OF_TIFF:
                 del exif[tag]
         inner = {ifd: dict(exif.get_ifd(ifd)) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)}
+        for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight):
+            inner[ExifTags.IFD.Exif].pop(tag, None)
         kept = Image.Exif()
         kept.update({tag: value for tag, value in exif.items() if tag not in inner})
         kept.update({ifd: tags for ifd, tags in inner.items() if tags})

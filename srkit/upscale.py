@@ -317,12 +317,14 @@ def tile_starts(length: int, tile: int, overlap: tuple[int, int]) -> list[int]:
 @lru_cache(maxsize=8)
 def free_tile(generator: nn.Module) -> int:
     """The side of a tile whose activations take a quarter of the free memory, at most 3/4 GiB on a
-    CPU and 8 GiB on a GPU, and at most 512 or 1024 pixels; a float32 layer counts six times."""
-    device = next(generator.parameters()).device
+    CPU and 8 GiB on a GPU; a float32 layer counts six times. On a GPU at most 1024; on a CPU at
+    most 256 or six overlaps, beyond which speed grows no more (caches)."""
+    device, overlap = next(generator.parameters()).device, tile_overlap(generator)
     if device.type == "cuda":
         free, most, side = torch.cuda.mem_get_info(device)[0], 8 << 30, 1024
     else:
-        free, most, side = psutil.virtual_memory().available, 3 << 28, 512
+        free, most = psutil.virtual_memory().available, 3 << 28
+        side = max(256, 6 * (2 * overlap[0] + overlap[1]))
     pixels = min(free // 4, most) / (6 * 4 * largest_layer(generator))
-    fitting = int(pixels**0.5) // GRID * GRID
-    return min(side, max(fitting, smallest_tile(tile_overlap(generator))))
+    fitting = int(min(side, pixels**0.5)) // GRID * GRID
+    return max(smallest_tile(overlap), fitting)

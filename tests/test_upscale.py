@@ -368,15 +368,15 @@ def test_the_tile_grows_with_the_free_memory_within_bounds(monkeypatch):
 
     monkeypatch.setattr(upscale.psutil, "virtual_memory", lambda: Free)
     sides = []
-    for gib in (0, 0.25, 1, 64):
+    for gib in (0, 0.25, 0.5, 64):
         Free.available = int(gib * 2**30)
         generator = models.SRGANGenerator(2, blocks=0, width=32)  # each is probed anew
         sides.append(free_tile(generator))
         assert sides[-1] % GRID == 0 or gib == 0
     smallest = 2 * tile_overlap(generator)[0] + GRID
-    assert sides[0] == smallest < sides[1] < sides[2] < sides[3] == 512
-    # A layer of 4 * 32 channels of float32 for each pixel, six times, in a quarter of 1 GiB.
-    assert sides[2] == int((2**28 / (6 * 4 * 128)) ** 0.5) // GRID * GRID
+    assert sides[0] == smallest < sides[1] < sides[2] < sides[3] == 256
+    # A layer of 4 * 32 channels of float32 for each pixel, six times, in a quarter of half a GiB.
+    assert sides[2] == int((2**27 / (6 * 4 * 128)) ** 0.5) // GRID * GRID
 
 
 # --- Other architectures -------------------------------------------------------------------------

@@ -19,6 +19,8 @@ MODELS = (*INTERPOLATIONS, *NETWORKS, "leftthomas-srgan")  # as METHODS, which i
 # What a picture can fail at while the others go on; RuntimeError is torch's, out of memory.
 PICTURE_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
 
+BAR = "{l_bar}{bar}| {n:.1f}/{total:.1f} MP [{elapsed}<{remaining}, {rate_fmt}]"
+
 
 def add_upscale(commands: Commands) -> None:
     option = add_command(commands, run_upscale, "enlarge pictures, and folders of pictures")
@@ -108,7 +110,8 @@ def upscale_files(upscaler: "Upscaler", pairs: list[tuple[Path, Path]], force: b
     each = 5 if upscaler.twice else 1  # the second pass has four times the pixels
     failed: list[str] = []
     done = kept = 0
-    with tqdm(total=each * sum(millions.values()), unit="MP", disable=None) as bar:
+    total = each * sum(millions.values())
+    with tqdm(total=total, unit="MP", disable=None, bar_format=BAR) as bar:
         upscaler = replace(upscaler, progress=lambda pixels: bar.update(pixels / 1e6))
         end = 0.0
         for source, target in pairs:
