@@ -21,6 +21,7 @@ from srkit.files import replacing
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF"}
 FORMATS |= {".tiff": "TIFF", ".bmp": "BMP", ".ppm": "PPM", ".pgm": "PPM"}
 
+MODES = ("L", "LA", "RGB", "RGBA", "I;16")
 ALPHA = ("PNG", "WEBP", "TIFF")  # the formats that hold it
 SIXTEEN_BITS = ("PNG", "TIFF")
 METADATA = ("JPEG", "PNG", "WEBP", "TIFF")
@@ -51,7 +52,7 @@ def open_picture(path: Path) -> Image.Image:
         if not path.stat().st_size:
             raise PictureError(f"{path} is empty (0 bytes): copy it again from where it came")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of half the limit
+            warnings.simplefilter("ignore")  # of half the limit, and of damaged EXIF
             return Image.open(path)
     except Image.DecompressionBombError as error:
         raise PictureError(f"{path} is too large to be opened safely: {error}") from error
@@ -85,7 +86,7 @@ def prepared(image: Image.Image) -> Image.Image:
     `info` keeps the profile and the EXIF with its orientation reset, and gains "notes". A CMYK
     picture becomes sRGB. Raises PictureError for 32-bit and LAB pictures.
     """
-    if "notes" in image.info:
+    if image.mode in MODES and isinstance(image.info.get("notes"), list):
         return image
     notes: list[str] = []
     if (frames := getattr(image, "n_frames", 1)) > 1:
@@ -107,24 +108,29 @@ def prepared(image: Image.Image) -> Image.Image:
 
 def exif_of(image: Image.Image, notes: list[str]) -> bytes:
     """A picture's EXIF with its orientation reset and without its old size; b"" where there is none
-    or it is damaged."""
-    try:
-        exif = image.getexif()
-        if image.format == "TIFF":
-            for tag in set(exif) - KEPT_OF_TIFF:
-                del exif[tag]
-        inner = {ifd: dict(exif.get_ifd(ifd)) for ifd in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)}
-        for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight):
-            inner[ExifTags.IFD.Exif].pop(tag, None)
-        kept = Image.Exif()
-        kept.update({tag: value for tag, value in exif.items() if tag not in inner})
-        kept.update({ifd: tags for ifd, tags in inner.items() if tags})
-        if ExifTags.Base.Orientation in kept:
-            kept[ExifTags.Base.Orientation] = 1
-        return kept.tobytes() if len(kept) else b""
-    except Exception:  # as many kinds as there are ways to damage it
-        notes.append("damaged EXIF left out")
-        return b""
+    or it cannot be read. Notes where it is damaged."""
+    inner_tables, failed = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo), False
+    with warnings.catch_warnings(record=True) as complaints:
+        warnings.simplefilter("always")
+        try:
+            exif = image.getexif()
+            if "exif" in image.info:  # read anew, as complaints may have been made at opening
+                exif = Image.Exif()
+                exif.load(image.info["exif"])
+            tags = set(exif) & KEPT_OF_TIFF if image.format == "TIFF" else set(exif)
+            kept = Image.Exif()
+            kept.update({tag: exif[tag] for tag in tags - {*inner_tables}})
+            kept.update({ifd: inner for ifd in inner_tables if (inner := dict(exif.get_ifd(ifd)))})
+            for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight):
+                kept.get(ExifTags.IFD.Exif, {}).pop(tag, None)
+            if ExifTags.Base.Orientation in kept:
+                kept[ExifTags.Base.Orientation] = 1
+            exif_bytes = kept.tobytes() if len(kept) else b""
+        except Exception:  # as many kinds as there are ways to damage it
+            exif_bytes, failed = b"", True
+    if failed or complaints:
+        notes.append("damaged EXIF, kept as far as it can be read")
+    return exif_bytes
 
 
 def in_plain_mode(image: Image.Image) -> Image.Image:
@@ -141,7 +147,7 @@ def in_plain_mode(image: Image.Image) -> Image.Image:
         return image.convert("LA" if mode in ("1", "L", "La") else "RGBA")
     if mode == "1":
         return image.convert("L")
-    return image if mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB")
+    return image if mode in MODES else image.convert("RGB")
 
 
 def cmyk_as_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bytes | None]:

@@ -158,10 +158,32 @@ def test_a_profile_of_other_channels_is_left_out(tmp_path):
     assert write_picture(image, tmp_path / "a.webp") == ["profile left out of WEBP"]
 
 
-def test_damaged_exif_is_left_out(tmp_path):
-    gradient("RGB").save(tmp_path / "in.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xffjunk")
-    image = read_picture(tmp_path / "in.jpg")
-    assert image.size == (24, 16) and "exif" not in image.info
+def test_what_is_prepared_stays_so_and_nothing_else_is_taken_for_it():
+    once = prepared(gradient("RGB"))
+    assert prepared(once) is once
+    assert prepared(once.convert("P")).mode == "RGB"  # which keeps `info`
+    text = gradient("RGB")
+    text.info["notes"] = "a text chunk of a PNG"
+    assert prepared(text).info["notes"] == []
+
+
+def exif_with_a_lost_value() -> bytes:
+    """An artist in place, and a copyright of 99 letters that are not there."""
+    entries = struct.pack("<HHI4s", 315, 2, 3, b"me") + struct.pack("<HHII", 33432, 2, 99, 9999)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + struct.pack("<I", 0)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_of_damaged_exif_is_kept_what_can_be_read(tmp_path, suffix):
+    gradient("RGB").save(tmp_path / f"in.{suffix}", exif=exif_with_a_lost_value())
+    image = read_picture(tmp_path / f"in.{suffix}")
+    assert image.info["notes"] == ["damaged EXIF, kept as far as it can be read"]
+    write_picture(image, tmp_path / "out.jpg")
+    with Image.open(tmp_path / "out.jpg") as written:
+        assert dict(written.getexif()) == {ExifTags.Base.Artist: "me"}
+    gradient("RGB").save(tmp_path / "bad.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xffjunk")
+    assert "exif" not in read_picture(tmp_path / "bad.jpg").info
 
 
 @pytest.mark.parametrize("suffix", ["webp", "tif", "png"])
