@@ -1,12 +1,21 @@
-"""One way to write a file: aside, then renamed over the old one."""
+"""Files: written aside and renamed, locked where two may write, downloaded and checked."""
 
+import errno
 import hashlib
+import http.client
 import os
 import secrets
+import shutil
+import socket
+import threading
+import time
+import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from tqdm import tqdm
 
 
 @contextmanager
@@ -16,6 +25,7 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     The bytes go to a file of its own name beside `path`, reach the disk, and are renamed over
     `path` in one instant. Whatever fails or interrupts before leaves the old file as it was, and
     nothing beside it. Folders that are missing are made.
+    Raises OSError; on a full disk it says which file, and how much of it was there by then.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,14 +36,39 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        size = part.stat().st_size if part.exists() else 0
+        raise disk_full(path, size) from error
     finally:
         part.unlink(missing_ok=True)  # it is still there only where something failed
+
+
+def disk_full(path: Path, size: int) -> OSError:
+    """The error of a full disk, after so many bytes of a file."""
+    free = shutil.disk_usage(path.parent).free
+    return OSError(
+        f"no space left for {path}: it needs more than the {size + free:,} bytes that there were;"
+        " free some and run the same command again"
+    )
 
 
 def write_text(path: str | Path, text: str) -> None:
     """Write a text as UTF-8 with plain line ends, by `replacing`."""
     with replacing(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="surrogateescape"))  # file names of any bytes
+
+
+def check_writable(path: Path, option: str) -> None:
+    """Raise ValueError, naming the option, where a file cannot be written there."""
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if path.is_dir():
+        raise ValueError(f"{option} {path} is a folder; name a file in it, such as a{path.suffix}")
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ValueError(
+            f"{option} {path} cannot be written: {there} is no folder to write in; name another"
+        )
 
 
 def sha256(path: str | Path) -> str:
@@ -43,3 +78,153 @@ def sha256(path: str | Path) -> str:
         while part := file.read(1 << 20):
             digest.update(part)
     return digest.hexdigest()
+
+
+# --- One writer at a time ------------------------------------------------------------------------
+
+
+class LockedError(OSError):
+    """Another process is writing the same; the message says which, and what to do."""
+
+
+@contextmanager
+def lock(path: Path, wait: float = 0.0) -> Iterator[None]:
+    """One process at a time: `with lock(folder / "lock"): ...`.
+
+    The file is made exclusively, holds the process's id and host, and is touched every minute. One
+    that its process left behind is removed: on this host where the process is gone, from another
+    host where nobody has touched it for ten minutes. Raises LockedError where another process
+    still has it after `wait` seconds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    own = f"{os.getpid()} {socket.gethostname()} {secrets.token_hex(4)}"
+    end = time.monotonic() + wait
+    while True:
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(own)
+            break
+        except FileExistsError:
+            try:
+                holder = path.read_text(encoding="utf-8", errors="replace")
+            except FileNotFoundError:  # it has just been released
+                continue
+            if abandoned(path, holder):
+                remove_lock(path, holder)
+            elif time.monotonic() >= end:
+                process, _, host = holder.rpartition(" ")[0].partition(" ")
+                raise LockedError(
+                    f"{path.parent} is being written by another process ({process} on {host}): wait"
+                    f" until it has ended, or write elsewhere; if none is running, delete {path}"
+                ) from None
+            else:
+                time.sleep(0.02)
+    done = threading.Event()
+
+    def touch() -> None:
+        while not done.wait(TOUCHED):
+            with suppress(OSError):
+                os.utime(path)
+
+    _held.add(own)
+    threading.Thread(target=touch, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+        _held.discard(own)
+        remove_lock(path, own)
+
+
+TOUCHED = 60.0  # seconds between two times that a lock is touched
+
+_held: set[str] = set()  # this process's locks
+
+
+def abandoned(path: Path, holder: str) -> bool:
+    """Whether the process that holds a lock is gone."""
+    parts = holder.split(" ")
+    try:
+        untouched = time.time() - path.stat().st_mtime
+        if len(parts) != 3 or not parts[0].isdigit():  # killed before it had written its name
+            return untouched > TOUCHED
+        if parts[1] != socket.gethostname() or os.name == "nt":
+            return untouched > 10 * TOUCHED
+        if int(parts[0]) == os.getpid():  # in a restarted container ids come again
+            return holder not in _held
+        os.kill(int(parts[0]), 0)  # only asks whether there is one
+        state = Path("/proc", parts[0], "stat").read_text().rpartition(")")[2].split()[:1]
+        return state == ["Z"]  # ended, though its parent has not asked for its exit code
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:  # another user's process, no /proc, or the lock has gone meanwhile
+        return False
+    return False
+
+
+def remove_lock(path: Path, holder: str) -> None:
+    """Delete a lock if it is `holder`'s. It is moved aside before it is looked at, so that of two
+    processes that remove an old one neither takes the other's new one for it."""
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return
+    if aside.read_text(encoding="utf-8", errors="replace") != holder and not path.exists():
+        aside.rename(path)
+    aside.unlink(missing_ok=True)
+
+
+# --- Downloads -----------------------------------------------------------------------------------
+
+SILENCE = 30.0  # seconds without a connection, or without a byte, after which a download ends
+
+
+def download(url: str, path: Path, digest: str) -> None:
+    """Fetch a file whose SHA-256 begins with `digest`; says what and from where, with progress.
+
+    It is put together in `path`.part, which a download that broke off leaves and the next one goes
+    on with, and renamed when its hash is right. Raises OSError saying what failed, and what to put
+    where by hand.
+    """
+    by_hand = f"run it again to go on, or get {url} in another way and put it at {path}"
+    part = path.with_name(f"{path.name}.part")
+    print(f"downloading {url} to {path}", flush=True)
+    with lock(path.with_name(f"{path.name}.lock")):
+        try:
+            fetch(url, part)
+        except (OSError, http.client.HTTPException) as error:
+            what = " ".join(str(error).split()) or type(error).__name__
+            raise OSError(f"no download of {url}: {what}; {by_hand}") from error
+        found = sha256(part)
+        if not found.startswith(digest):
+            part.unlink()
+            raise OSError(
+                f"what {url} gave is not that file: its SHA-256 begins with"
+                f" {found[: len(digest)]}, not {digest}; {by_hand}"
+            )
+        os.replace(part, path)
+
+
+def fetch(url: str, part: Path) -> None:
+    """The bytes of a URL from where `part` ends. Raises OSError where it breaks off."""
+    there = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={there}-"} if there else {})
+    try:
+        answer = urllib.request.urlopen(request, timeout=SILENCE)
+    except urllib.error.HTTPError as error:
+        if error.code != 416 or not there:  # 416: nothing is left to send
+            raise
+        return
+    with answer:
+        goes_on = answer.status == 206
+        there = there if goes_on else 0
+        length = answer.headers.get("Content-Length")
+        total = there + int(length) if length else None
+        bar = tqdm(total=total, initial=there, unit="B", unit_scale=True, desc=part.stem)
+        with bar, part.open("ab" if goes_on else "wb") as file:
+            while block := answer.read1(1 << 20):
+                file.write(block)
+                bar.update(len(block))
+    if total is not None and part.stat().st_size != total:
+        raise OSError(f"it broke off after {part.stat().st_size:,} of {total:,} bytes")

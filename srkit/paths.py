@@ -10,6 +10,8 @@ CHECKPOINTS = PACKAGE / "checkpoints"
 
 # The presets whose trainings take hours: their own networks are shown, not the shipped ones.
 LONG_PRESETS = ("cpu", "gpu", "paper")
+# Those that show how training works: what they make is not shipped.
+TOY_PRESETS = ("smoke", "demo")
 
 
 def root() -> Path:

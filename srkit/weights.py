@@ -18,12 +18,18 @@ from torch import Tensor, nn
 from torchvision.models import vgg
 
 from srkit import paths
-from srkit.files import replacing, sha256, write_text
-from srkit.models.build import build_generator
+from srkit.files import download, lock, replacing, sha256, write_text
+from srkit.models.build import build_generator, check_settings
 from srkit.models.leftthomas import LeftthomasGenerator
 from srkit.models.vgg19 import VGG19, VGG19_LAYERS, _cut
 
-VGG19_URL = torchvision.models.VGG19_Weights.IMAGENET1K_V1.url  # ends in 8 digits of its sha256
+VGG19_URL = torchvision.models.VGG19_Weights.IMAGENET1K_V1.url
+
+# What its SHA-256 begins with. torchvision publishes 8 digits, in the file's name; whoever has all
+# 64 of them writes them here, and they are checked whole.
+VGG19_SHA256 = "dcbb9e9d"
+
+VGG19_INSTEAD = "try again, or name another VGG19 with --content FILE"
 
 
 class WeightsError(ValueError):
@@ -70,8 +76,9 @@ def label(method: str, scale: int | None = 2) -> str:
     return f"{LABELS[method]} native {scale}x" if native else LABELS[method]
 
 
-def load_state(path: str | Path) -> dict[str, Tensor]:
-    """A PyTorch state dict, loaded without running any code that the file may hold.
+def load_state(path: str | Path) -> dict[str, Any]:
+    """What torch.save wrote of tensors and plain values, loaded without running any code that the
+    file may hold.
 
     Raises WeightsError where the file is absent or no state dict.
     """
@@ -80,23 +87,81 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        first_line = str(error).partition("\n")[0]
-        raise WeightsError(f"{path} is no readable PyTorch state dict: {first_line}") from error
+        what = str(error).partition("\n")[0]
+        if "weights" in what.lower() and "only" in what.lower():  # torch would have us allow code
+            what = "it is damaged, or holds objects that could run code, which srkit never loads"
+        raise WeightsError(
+            f"{path} is no readable PyTorch state dict: {what}; get the file anew"
+        ) from error
     if not isinstance(state, dict):
         raise WeightsError(f"{path} holds a {type(state).__name__}, not a PyTorch state dict")
     return state
 
 
+def load_tensors(path: str | Path) -> dict[str, Tensor]:
+    """A state dict of tensors and nothing else, by `load_state`. Raises WeightsError where it has
+    something else, or NaN."""
+    state = load_state(path)
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            what = f"{key!r} is a {type(value).__name__}"
+            raise WeightsError(f"{path} holds no network's weights: {what}, not a tensor")
+    return check_finite(path, state)
+
+
+def check_finite(path: str | Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state. Raises WeightsError naming the first tensor that has NaN or infinity."""
+    for key, value in state.items():
+        if not value.isfinite().all():
+            raise WeightsError(
+                f"{path} holds NaN or infinity, first in {key}: whatever it makes is black; get"
+                " the file anew, or train again with a lower learning rate"
+            )
+    return state
+
+
 def vgg19_cached() -> Path:
     """Where torchvision keeps (or would put) its VGG19."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(VGG19_URL).name
+    return cache_of(VGG19_URL)
+
+
+def cache_of(url: str) -> Path:
+    """Where torch keeps (or would put) the file of a URL."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+
+
+def cached(url: str, digest: str, instead: str) -> Path:
+    """A third-party file in torch's cache, downloaded where it is absent. Cached or fresh, its
+    SHA-256 begins with `digest`.
+
+    Raises WeightsError where it cannot be had, saying what else can be done (`instead`), or where
+    another file has its name.
+    """
+    path = cache_of(url)
+    if not path.is_file():
+        try:
+            download(url, path, digest)
+        except OSError as error:
+            raise WeightsError(f"{error}; {instead}") from error
+    check_digest(path, digest, instead)
+    return path
+
+
+def check_digest(path: str | Path, digest: str, instead: str) -> None:
+    """Raise WeightsError where a file's SHA-256 does not begin with `digest`."""
+    found = sha256(path)[: len(digest)]
+    if found != digest:
+        raise WeightsError(
+            f"{path} is damaged: its SHA-256 begins with {found}, not {digest};"
+            f" delete it and {instead}"
+        )
 
 
 def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
     """VGG19 up to a layer, and a name that says which weights it has.
 
-    `weights`: "torchvision" (574 MB, downloaded once, checked by its hash); a path to a state
-    dict, torchvision's complete one or the normalised one that ends at relu3_1; "untrained"
+    `weights`: "torchvision" (574 MB, downloaded once, its hash checked each time); a path to a
+    state dict, torchvision's complete one or the normalised one that ends at relu3_1; "untrained"
     (random weights of seed 0, for trying things offline); "auto": the file named by
     $SRKIT_VGG19, else torchvision's where it is already on the disk, else untrained.
     `layer`: "relu5_4" unless told otherwise, or the last one that the file reaches.
@@ -117,9 +182,12 @@ def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
                     nn.init.zeros_(module.bias)
         return _cut(whole, layer or "relu5_4", "UNTRAINED VGG19 (random weights, seed 0)")
     if weights == "torchvision":
-        state = torch.hub.load_state_dict_from_url(VGG19_URL, check_hash=True, map_location="cpu")
+        weights = str(cached(VGG19_URL, VGG19_SHA256, VGG19_INSTEAD))
+    elif Path(weights).name == vgg19_cached().name and Path(weights).is_file():
+        check_digest(weights, VGG19_SHA256, VGG19_INSTEAD)
+    state = load_tensors(weights)
+    if Path(weights).name == vgg19_cached().name:
         return _complete_vgg19(state, layer, "VGG19 (torchvision, ImageNet)")
-    state = load_state(weights)
     if "features.0.weight" in state:
         return _complete_vgg19(state, layer, f"VGG19 ({Path(weights).name})")
     if tuple(state.get("0.weight", torch.empty(0)).shape) == (3, 3, 1, 1):
@@ -226,19 +294,37 @@ def check_shipped(path: Path, digest: str) -> None:
         )
 
 
-def ship(source: str | Path, name: str, facts: dict[str, Any]) -> Path:
+def check_trained_enough(source: str | Path, training: dict[str, Any]) -> None:
+    """Raise WeightsError for a generator that is not to be shown as what its recipe makes: trained
+    in a toy preset, or not to the end."""
+    done, wanted = training.get("iterations", 0), training.get("recipe", {}).get("iterations", 0)
+    preset = training.get("preset")
+    why = f"of the preset {preset}" if preset in paths.TOY_PRESETS else ""
+    why = f"of {done} updates, its recipe has {wanted}" if done < wanted else why
+    if why:
+        raise WeightsError(
+            f"{source} is {why}: train to the end in a longer preset, or ship it all the same with"
+            " --force"
+        )
+
+
+def ship(source: str | Path, name: str, facts: dict[str, Any], force: bool = False) -> Path:
     """Make a trained generator the shipped one of that name and its scale, with `facts` added to
     what it says of its training.
 
-    Raises WeightsError where it is another model's, or too large to be shipped.
+    Raises WeightsError where it is another model's, too large to be shipped or, unless `force`,
+    not trained to the end.
     """
     generator, found = load_generator(source, METHODS[check_trained(name)].source)
+    if not force:
+        check_trained_enough(source, found["training"])
     path = checkpoint_path(name, found["settings"]["scale"])
     if Path(source).stat().st_size > MOST_BYTES:
         raise WeightsError(f"{source} is larger than {MOST_BYTES:,} bytes, too large to be shipped")
-    save_generator(path, generator, found["settings"], found["training"] | facts)
-    sums = read_sums() | {path.name: sha256(path)}
-    write_text(sums_file(), "".join(f"{sums[file]}  {file}\n" for file in sorted(sums)))
+    with lock(paths.CHECKPOINTS / "lock"):
+        save_generator(path, generator, found["settings"], found["training"] | facts)
+        sums = read_sums() | {path.name: sha256(path)}
+        write_text(sums_file(), "".join(f"{sums[file]}  {file}\n" for file in sorted(sums)))
     return path
 
 
@@ -259,6 +345,27 @@ def save_generator(
     return Path(path)
 
 
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+    """A checkpoint's settings, training and tensors. Raises WeightsError where they cannot be
+    read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = file.metadata() or {}
+            if METADATA in text:
+                about = json.loads(text[METADATA])
+            else:  # earlier files have two keys
+                about = {name: json.loads(text[name]) for name in ("settings", "training")}
+            settings, training = about["settings"], about["training"]
+            _ = settings["model"], settings["scale"]
+            recipe = training.get("recipe", {}) if isinstance(training, dict) else None
+            if not isinstance(recipe, dict) or type(training.get("iterations", 0)) is not int:
+                raise ValueError("it does not say how it was trained")
+            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
+        raise WeightsError(f"{path} is no srkit checkpoint, or is damaged: {error}") from error
+    return settings, training, state
+
+
 def load_generator(
     path: str | Path, model: str | None = None, scale: int | None = None
 ) -> tuple[nn.Module, dict[str, Any]]:
@@ -270,27 +377,21 @@ def load_generator(
     if not path.is_file():
         raise WeightsError(f"no checkpoint at {path}; shipped: {', '.join(shipped()) or 'none'}")
     check_shipped(path, digest := sha256(path))
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = file.metadata() or {}
-            state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-        if METADATA in text:
-            about = json.loads(text[METADATA])
-        else:  # earlier files have two keys
-            about = {name: json.loads(text[name]) for name in ("settings", "training")}
-        settings, training = about["settings"], about["training"]
-        found = (settings["model"], settings["scale"])
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise WeightsError(f"{path} is no srkit checkpoint, or is damaged: {error}") from error
+    settings, training, state = read_checkpoint(path)
+    found = (settings["model"], settings["scale"])
     for what, wanted, have in (("model", model, found[0]), ("scale", scale, found[1])):
         if wanted is not None and wanted != have:
             raise WeightsError(f"{path} holds {found[0]} at {found[1]}x, not {what} {wanted}")
     try:
+        check_settings(settings)
+        with torch.device("meta"):  # sizes alone: no memory until they are those of the file
+            build_generator(settings).load_state_dict(state, assign=True)
         generator = build_generator(settings)
         generator.load_state_dict(state)
-    except (RuntimeError, TypeError) as error:
-        what = " ".join(str(error).split())
+    except (RuntimeError, TypeError, ValueError) as error:
+        what = " ".join(str(error).split())[:500]
         raise WeightsError(f"{path} does not fit its own settings: {what}") from error
+    check_finite(path, state)
     return generator.eval(), {"settings": settings, "training": training, "sha256": digest}
 
 
@@ -319,7 +420,7 @@ def find_peer(name: str, scale: int) -> Path | None:
 
 def load_peer(path: str | Path, scale: int) -> nn.Module:
     """The peer's generator in evaluation mode. Raises WeightsError where the file holds another."""
-    state = load_state(path)
+    state = load_tensors(path)
     generator = LeftthomasGenerator(scale)
     try:
         generator.load_state_dict({_own_name(key, scale): value for key, value in state.items()})

@@ -130,8 +130,56 @@ def test_photographs_smaller_than_the_crop(capsys, tmp_path, make_folder):
 
 def test_an_unreadable_photograph(capsys, tmp_path, folder):
     (folder / "cat" / "bad.png").write_text("no picture")
-    told = refused(capsys, "--data", folder, "--out", tmp_path, "--model", "srresnet")
-    assert "bad.png" in told
+    command = ["--data", folder, "--out", tmp_path / "out", "--model", "srresnet"]
+    assert "bad.png: no readable image" in refused(capsys, *command, "--strict")
+    assert main([*SMOKE, *map(str, command)]) == 0
+    printed = capsys.readouterr()
+    assert "10 photographs of 2 classes" in printed.out
+    assert printed.err.count("bad.png: no readable image") == 1
+
+
+def test_a_run_among_its_own_photographs_is_refused(capsys, folder):
+    for out in (folder, folder / "runs" / "a"):
+        told = refused(capsys, "--data", folder, "--out", out, "--model", "srresnet")
+        assert f"--out {out} lies in the photographs' own folder" in told
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize("option", ["--record", "--check"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "is damaged"),
+        ('{"rows": [1, 2]}', "row 0 has no method"),
+        ('{"rows": [{"method": "a", "metric": "b", "source": "c", "value": NaN}]}', "value nan"),
+        ("folder", "is a folder"),
+    ],
+)
+def test_a_results_file_is_looked_at_before_the_work(
+    capsys, tmp_path, monkeypatch, option, content, said
+):
+    def work(*_, **__):
+        raise AssertionError("it began")
+
+    monkeypatch.setattr("srkit.evaluation.measure.measure", work)
+    file = tmp_path / "results.json"
+    file.mkdir() if content == "folder" else file.write_text(content)
+    assert main(["evaluate", "--photographs", "1", option, str(file)]) == 2
+    printed = capsys.readouterr().err
+    expected = "there is no such" if (option, content) == ("--check", "folder") else said
+    assert str(file) in printed and expected in printed and printed.count("\n") == 1
+
+
+def test_results_go_into_json_files(capsys, tmp_path):
+    assert main(["evaluate", "--record", str(tmp_path / "results.md")]) == 2
+    assert "results.md: results are JSON" in capsys.readouterr().err
+
+
+def test_a_method_that_is_mistyped_is_refused_before_the_work(capsys, monkeypatch):
+    monkeypatch.setattr("srkit.evaluation.measure.one_pass", lambda *_: 1 / 0)
+    command = ["evaluate", "--photographs", "1", "--methods", "bicubic", "sr-ugna"]
+    assert main(command) == 2
+    assert "unknown model 'sr-ugna'; accepted" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--start-from", "--content"])
@@ -157,12 +205,28 @@ def test_a_device_that_is_not_there(capsys, tmp_path):
     [
         "batch", "batch=", "batch=abc", "batch=1.5", "batch=True", "batch=0", "crop=-32",
         "iterations=1e4", "learning_rate=fast", "class_loss=yes", "unet=8", "betas=0.9",
+        "weights.mse=-1", "learning_rate=1e999", "blocks=100",
         "momentum=0.9", "scale=4", "model=srgan", "weights=(1,1,1)", "log_every=0", "=3", "",
     ],
 )  # fmt: skip
 def test_a_bad_setting(capsys, tmp_path, setting):
     told = refused(capsys, "--set", setting, "--out", tmp_path, "--model", "srresnet")
     assert setting.partition("=")[0] in told
+
+
+@pytest.mark.parametrize("minutes", ["nan", "inf", "-1"])
+def test_minutes_that_make_no_sense(capsys, tmp_path, minutes):
+    told = refused(capsys, "--minutes", minutes, "--out", tmp_path / "out", "--model", "srresnet")
+    assert f"minutes must be a number of 0 or more, not {float(minutes)}" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_error_of_several_lines_is_one_line(capsys, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("first\nsecond")
+
+    monkeypatch.setattr("srkit.data.sources.open_photos", fail)
+    assert refused(capsys, "--model", "srresnet") == "srkit: first second\n"
 
 
 @pytest.mark.parametrize(
@@ -233,7 +297,9 @@ def test_train_in_pieces_says_to_be_continued_and_ships_at_the_end(tmp_path, cap
     assert "stage 1 of 2" in said and "stopped at step 1 and saved" in said
     assert main(command[:-2]) == 0
     (tmp_path / "checkpoints").mkdir()
-    assert main(["ship", str(out)]) == 0
+    assert main(["ship", str(out)]) == 2
+    assert "of the preset smoke: train" in capsys.readouterr().err
+    assert main(["ship", str(out), "--force"]) == 0
     path = tmp_path / "checkpoints" / "srgan_x2.safetensors"
     training = load_generator(path, "srgan", 2)[1]["training"]
     assert training["iterations"] == 2 and training["minutes"] >= 0 and training["device"] == "CPU"

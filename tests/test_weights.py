@@ -1,6 +1,7 @@
 """Checkpoints: what goes in comes out, and what does not fit is refused with what would."""
 
 import json
+import time
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from srkit import paths, weights
-from srkit.files import sha256
+from srkit.files import LockedError, lock, sha256
 from srkit.models import build_generator
 from srkit.weights import (
     WeightsError,
@@ -16,6 +17,7 @@ from srkit.weights import (
     find_checkpoint,
     load_generator,
     load_state,
+    load_vgg19,
     save_generator,
     shipped,
 )
@@ -129,6 +131,11 @@ def test_a_damaged_checkpoint_is_named(tmp_path, how):
         {"settings": "[1]", "training": "{}"},
         {"settings": "not json", "training": "{}"},
         {"settings": json.dumps(SETTINGS["srgan"])},
+        {"settings": json.dumps(SETTINGS["srgan"]), "training": "[]"},
+        {"settings": json.dumps(SETTINGS["srgan"]), "training": '{"recipe": []}'},
+        {"settings": json.dumps(SETTINGS["srgan"]), "training": '{"iterations": "7"}'},
+        {"srkit": "[1, 2]"},
+        {"srkit": "[" * 100_000},
     ],
 )
 def test_somebody_else_s_safetensors_are_refused(tmp_path, text):
@@ -167,10 +174,75 @@ def test_a_pytorch_file_with_code_in_it_is_not_run(tmp_path):
             return (open, (str(tmp_path / "ran"), "w"))
 
     torch.save({"weight": Payload()}, tmp_path / "bad.pth")
-    with pytest.raises(WeightsError, match=r"bad\.pth") as caught:
+    with pytest.raises(
+        WeightsError, match=r"bad\.pth .* could run code, which srkit never"
+    ) as caught:
         load_state(tmp_path / "bad.pth")
+    assert "weights_only" not in str(caught.value)  # torch's own advice is to switch it off
     assert not (tmp_path / "ran").exists()
     assert "\n" not in str(caught.value)
+
+
+def poisoned(path, ran):
+    """A pickle that makes the file `ran` where it is executed."""
+
+    class Payload:
+        def __reduce__(self):
+            return (open, (str(ran), "w"))
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"features.0.weight": Payload()}, path)
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("name", ["auto", "torchvision", "path"])
+def test_a_poisoned_vgg19_in_the_cache_is_never_run(tmp_path, monkeypatch, name, known):
+    path = weights.vgg19_cached()
+    monkeypatch.setattr(weights, "vgg19_cached", lambda: tmp_path / path.name)
+    monkeypatch.setattr(weights, "cache_of", lambda url: tmp_path / path.name)
+    poisoned(tmp_path / path.name, tmp_path / "ran")
+    if known:  # even the right hash runs nothing
+        monkeypatch.setattr(weights, "VGG19_SHA256", sha256(tmp_path / path.name))
+    said = "never loads" if known else "is damaged: .*, not dcbb9e9d; delete it and try again"
+    with pytest.raises(WeightsError, match=said):
+        load_vgg19(str(tmp_path / path.name) if name == "path" else name)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"blocks": 1_000_000},
+        {"width": 10**6},
+        {"unet": [10**6]},
+        {"unet": 4},
+        {"unet": [4] * 99},
+        {"width": 4.0},
+        {"attention": 1},
+        {"blocks": True},
+        {"blocks": -1},
+        {"model": []},
+        {"model": "x"},
+        {"scale": None},
+        {"blocks": 64, "width": 1024, "wide": 1024},
+    ],
+)
+def test_settings_are_checked_before_anything_is_built(tmp_path, change):
+    settings = SETTINGS["sr-ugan"]
+    network = build_generator(settings)
+    path = save_generator(tmp_path / "odd.safetensors", network, settings | change, {})
+    began = time.monotonic()
+    with pytest.raises(WeightsError, match=r"odd\.safetensors does not fit its own settings"):
+        load_generator(path)
+    assert time.monotonic() - began < 5
+
+
+def test_a_checkpoint_that_holds_nan_is_refused(tmp_path):
+    path, generator = written(tmp_path)
+    next(generator.parameters()).data.view(-1)[0] = float("nan")
+    save_generator(path, generator, SETTINGS["sr-ugan"], {})
+    with pytest.raises(WeightsError, match=r"made\.safetensors holds NaN or infinity, first in"):
+        load_generator(path)
 
 
 # --- Which checkpoint is shown -------------------------------------------------------------------
@@ -273,6 +345,13 @@ def test_ship_puts_a_generator_under_its_name_with_its_hash(tmp_path, checkpoint
     assert len(weights.read_sums()) == 2
 
 
+def test_one_process_ships_at_a_time(tmp_path, checkpoints):
+    with lock(checkpoints / "lock"), pytest.raises(LockedError, match="wait until it has ended"):
+        weights.ship(small(tmp_path), "sr-ugan", {})
+    weights.ship(small(tmp_path), "sr-ugan", {})
+    assert not (checkpoints / "lock").exists()
+
+
 def test_a_shipped_checkpoint_that_was_changed_is_refused(tmp_path, checkpoints):
     path = weights.ship(small(tmp_path), "sr-ugan", {})
     other = small(tmp_path, {"iterations": 8})
@@ -292,6 +371,23 @@ def test_only_what_fits_is_shipped(tmp_path, checkpoints, monkeypatch):
     with pytest.raises(WeightsError, match="too large to be shipped"):
         weights.ship(source, "sr-ugan", {})
     assert list(checkpoints.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("training", "why"),
+    [
+        ({"preset": "smoke", "iterations": 7}, "of the preset smoke"),
+        ({"preset": "gpu", "iterations": 7, "recipe": {"iterations": 8}}, "of 7 updates, .* has 8"),
+    ],
+)
+def test_toys_and_unfinished_generators_are_shipped_by_force_only(
+    tmp_path, checkpoints, training, why
+):
+    source = small(tmp_path, training)
+    with pytest.raises(WeightsError, match=f"{why}.*--force"):
+        weights.ship(source, "sr-ugan", {})
+    assert list(checkpoints.iterdir()) == []
+    assert weights.ship(source, "sr-ugan", {}, force=True).is_file()
 
 
 def test_every_shipped_checkpoint_has_its_hash():

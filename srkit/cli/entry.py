@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from srkit.cli import notebooks, pictures, training
+from srkit.cli.options import check_outputs
 
 USER_ERRORS = (ValueError, OSError)
 
@@ -14,9 +15,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ends with one line that says what was wrong."""
     options = parser().parse_args(arguments)
     try:
+        check_outputs(options)
         return options.run(options)
     except USER_ERRORS as error:
-        print(f"srkit: {error}", file=sys.stderr)
+        print(f"srkit: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -23,6 +23,7 @@ COMMON: dict[str, dict[str, Any]] = {
     "--content": {"default": "auto", "help": "VGG19: torchvision, untrained or a file"},
     "--record": {"type": Path, "metavar": "FILE", "help": "add the rows to this file"},
     "--device": {"default": "auto", "help": "auto, cpu or cuda"},
+    "--strict": {"action": "store_true", "help": "end at a bad photograph, not leave it out"},
     "--set": {"action": "append", "default": [], "metavar": "FIELD=VALUE"},
     "--set-before": {
         "action": "append",
@@ -48,8 +49,29 @@ def chosen_photos(options: Namespace, split: str) -> "Photos":
     """The photographs of a split of --data, as many as --photographs and called as --name says."""
     from srkit.data.sources import open_photos
 
-    photos = open_photos(options.data, split).spread(options.photographs)
+    photos = open_photos(options.data, split, strict=options.strict).spread(options.photographs)
     return replace(photos, name=options.name or photos.name)
+
+
+def check_outputs(options: Namespace) -> None:
+    """Raise ValueError, naming the option, where a file that is to be written at the end of the
+    work cannot be, or one that is added to or compared with is damaged or absent."""
+    from srkit.files import check_writable
+
+    for name in ("record", "check"):
+        file = getattr(options, name, None)
+        if file is None:
+            continue
+        if name == "record":
+            check_writable(file, "--record")
+            if file.suffix != ".json":  # the tables go beside it, as .md
+                raise ValueError(f"--record {file}: results are JSON, name a file such as a.json")
+        elif not file.is_file():
+            raise ValueError(f"--check {file}: there is no such results file; name another")
+        if file.is_file():
+            from srkit.evaluation import results
+
+            results.load(file)
 
 
 def settings_of(options: Namespace) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def add_evaluate(commands: Commands) -> None:
     option("--data")
     option("--name", help="of the data set in the rows; default: the folder's")
     option("--split", default="all", help="train, val or all")
+    option("--strict")
     option("--photographs", type=int, help="how many to measure; default: all")
     option("--scale", type=int, default=2)
     option("--methods", nargs="+", help="default: all that there are at this scale")
@@ -97,6 +98,7 @@ def add_fid(commands: Commands) -> None:
     option("--bootstrap", type=int, metavar="ROUNDS", help="add a 95%% interval; 10 or more")
     about = "same photographs by name; with --kid, --bootstrap"
     option("--paired", action="store_true", help=about)
+    option("--strict")
     option("--batch", type=int, default=32, help="photographs at once")
     option("--json", action="store_true", help="one JSON object instead of text")
     option("--device")
@@ -111,7 +113,7 @@ def run_fid(options: Namespace) -> int:
 
     if options.b is None and options.save is None:
         raise ValueError("fid compares A with B; only with --save is A alone enough")
-    names = ("protocol", "layer", "weights", "save", "paired", "batch", "device")
+    names = ("protocol", "layer", "weights", "save", "paired", "batch", "device", "strict")
     settings = {name: getattr(options, name) for name in names}
     settings |= {"with_kid": options.kid, "rounds": options.bootstrap}
     with warnings.catch_warnings(record=True) as caught:

@@ -2,6 +2,7 @@
 
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,9 @@ def add_train(commands: Commands) -> None:
     about = "the recipe itself alone, from fresh weights"
     option("--from-scratch", action="store_true", help=about)
     option("--skip-small", action="store_true", help="leave out what the crop exceeds")
+    option("--strict")
+    about = "go on with a run although its photographs are others than before"
+    option("--accept-changed-photos", dest="accept_changed", action="store_true", help=about)
     option("--out", type=Path, help="default: runs/PRESET/train-MODEL-xSCALE")
     option("--device")
     about = "loading processes; default: the cores on a GPU, else 0"
@@ -50,13 +54,14 @@ def run_train(options: Namespace) -> int:
         changes["start_from"] = options.start_from
     plans = stages(options.recipe, options.preset, options.scale, **changes)
     plans, plan = plans[-1:] if options.from_scratch else plans, plans[-1]
-    photos, held_out = photographs(options, plan)
     out = options.out or paths.runs(options.preset) / plan.folder
+    check_outside(out, [options.data, options.held_out or "", *options.keep_out])
+    photos, held_out = photographs(options, plan)
+    names = ("content", "device", "workers", "tensorboard", "minutes", "accept_changed")
+    settings = {name: getattr(options, name) for name in names}
     first = distributed.first()
     if first:
         print(f"{plan}\n{len(photos)} photographs of {len(photos.classes)} classes; into {out}")
-    names = ("content", "device", "workers", "tensorboard", "minutes")
-    settings = {name: getattr(options, name) for name in names}
     settings["metadata"] = {"preset": options.preset, "commit": paths.commit()}
     try:
         path = train_stages(plans, photos, held_out, out, **settings)
@@ -70,13 +75,27 @@ def run_train(options: Namespace) -> int:
     return 0
 
 
+def check_outside(out: Path, sources: Sequence[str]) -> None:
+    """Raise ValueError where a run would be written among the photographs that it is trained on or
+    watched by, and its samples be taken for some of them."""
+    for source in sources:
+        folder = Path(source.rpartition(":")[2])
+        if source and folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(
+                f"--out {out} lies in the photographs' own folder {folder}, where its samples would"
+                " be taken for photographs: name a folder outside of it"
+            )
+
+
 def photographs(options: Namespace, plan: "Recipe") -> tuple["Photos", "Photos"]:
     """Those to train on, and those to watch."""
     from srkit.data.leakage import check_apart
     from srkit.data.sources import open_photos
 
-    photos = open_photos(options.data, "train", plan.per_class, plan.short_side)
-    held_out = open_photos(options.held_out or options.data, "all" if options.held_out else "val")
+    strict = options.strict
+    photos = open_photos(options.data, "train", plan.per_class, plan.short_side, strict)
+    source, split = options.held_out or options.data, "all" if options.held_out else "val"
+    held_out = open_photos(source, split, strict=strict)
     for folder in options.keep_out:
         check_apart(photos, open_photos(folder, "all"))
     return photos.without_small(plan.crop) if options.skip_small else photos, held_out
@@ -88,6 +107,7 @@ def add_ablation(commands: Commands) -> None:
     option("--data")
     option("--name", help="of the held-out photographs; default: the folder's")
     option("--photographs", type=int, help="held-out ones to measure; default: all")
+    option("--strict")
     option("--seeds", type=int, nargs="+", default=[0])
     option("--variants", nargs="+", help="default: all")
     option("--content")
@@ -108,7 +128,8 @@ def run_ablation(options: Namespace) -> int:
     from srkit.training.recipes import TrainingError
 
     device = str(pick_device(options.device))
-    photos, held_out = open_photos(options.data, "train"), chosen_photos(options, "val")
+    photos = open_photos(options.data, "train", strict=options.strict)
+    held_out = chosen_photos(options, "val")
     networks, note = available_inception(device)
     out = options.out or paths.runs(f"ablation-{options.preset}")
     print(f"{len(photos)} photographs, {len(held_out)} held out, on {device}; {note}")
@@ -132,6 +153,7 @@ def add_ship(commands: Commands) -> None:
     option = add_command(commands, run_ship, "make a trained generator the shipped one of its name")
     option("folder", type=Path, help="a run's folder, such as runs/gpu/train-sr-ugan-x2")
     option("--name", help="default: the recipe's")
+    option("--force", action="store_true", help="of a toy preset, or not trained to the end, too")
 
 
 def run_ship(options: Namespace) -> int:
@@ -140,8 +162,11 @@ def run_ship(options: Namespace) -> int:
     from srkit.weights import load_generator, ship
 
     source = options.folder / "generator.safetensors"
-    name = options.name or load_generator(source)[1]["training"]["recipe"]["name"]
-    path = ship(source, name.removesuffix("-4x"), {"minutes": minutes_of(options.folder)})
+    name = options.name or load_generator(source)[1]["training"].get("recipe", {}).get("name")
+    if not isinstance(name, str):
+        raise ValueError(f"{source} does not say the name of its recipe: give --name")
+    facts = {"minutes": minutes_of(options.folder)}
+    path = ship(source, name.removesuffix("-4x"), facts, options.force)
     print(f"shipped {path}")
     return 0
 
@@ -150,6 +175,7 @@ def add_pack(commands: Commands) -> None:
     option = add_command(commands, run_pack, "decode photographs once, for fast training")
     option("--data")
     option("--out", type=Path, required=True, help="train with --data packed:OUT")
+    option("--strict")
     option("--split", nargs="+", default=["train", "val"], choices=["train", "val"])
     about = "resize the train split so, as a recipe's short_side does"
     option("--short-side", type=int, metavar="PIXELS", help=about)
@@ -173,7 +199,8 @@ def run_pack(options: Namespace) -> int:
         raise ValueError("--short-side and --per-class are for the train split; val is kept whole")
     sets = {}
     for split in dict.fromkeys(options.split):
-        sets[split] = open_photos(options.data, split, **changes if split == "train" else {})
+        own = changes if split == "train" else {}
+        sets[split] = open_photos(options.data, split, **own, strict=options.strict)
     there = {split: is_packed(photos, options.out / split) for split, photos in sets.items()}
     for split, photos in sets.items():
         began, folder = time.perf_counter(), options.out / split

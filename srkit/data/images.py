@@ -24,10 +24,15 @@ def to_tensor(image: Image.Image | np.ndarray) -> Tensor:
 def as_rgb(image: Image.Image) -> Image.Image:
     """A picture of 8 bits in RGB: alpha is dropped, an EXIF rotation is not applied. Raises
     DataError for modes that PIL would clip at 255 ("I;16", "I", "F") or cannot convert ("LAB")."""
+    check_mode(image)
+    return image.convert("RGB")
+
+
+def check_mode(image: Image.Image) -> None:
+    """Raise DataError for a picture that is not of 8 bits; its header says so."""
     if image.mode.startswith(("I", "F", "LAB")):
         what = f"{getattr(image, 'filename', '') or 'a picture'} has the mode {image.mode}"
         raise DataError(f"{what}, not 8-bit RGB or grey; convert it to 8 bits first")
-    return image.convert("RGB")
 
 
 def to_image(tensor: Tensor) -> Image.Image:

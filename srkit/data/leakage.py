@@ -33,8 +33,8 @@ def keys(photos: Photos, hints: bool) -> Iterator[object]:
     """What tells photographs apart at little cost: for files their size and some bytes of their
     middle (`hints`), else their whole content."""
     for number in range(len(photos)):
-        item = photos.items[number]
-        yield hint(item) if hints and isinstance(item, Path) else photos.items.content(number)
+        item = photos.items[number] if hints else None
+        yield hint(item) if isinstance(item, Path) else photos.items.content(number)
 
 
 def hint(path: Path, length: int = 64) -> tuple[int, bytes]:

@@ -6,8 +6,9 @@ the file that it came from), and what was packed.
 """
 
 import hashlib
+import math
 import os
-import zipfile
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,10 +19,13 @@ from tqdm import tqdm
 
 from srkit.data.images import DataError
 from srkit.data.photos import Photos, in_order, pixels_sha256
+from srkit.files import LockedError, lock
 
 VERSION = 2  # of the format
 
 PIXELS, INDEX = "photos.bin", "index.npz"
+
+AGAIN = "remove that folder and pack again"
 
 
 # --- Reading -------------------------------------------------------------------------------------
@@ -32,12 +36,14 @@ class PackedItems(Sequence):
 
     The file is opened at first use, once in each process; a pickle holds its path, not its pixels.
     `numbers` chooses some of the photographs; None is all of them.
-    Raises DataError at first use where the set is absent, damaged or of another format.
+    Raises DataError at first use where the set is absent, damaged or of another format, and at a
+    photograph's first use in a process where its pixels are not those that were packed.
     """
 
     def __init__(self, folder: str | Path, numbers: np.ndarray | None = None):
         self.folder, self.numbers = Path(folder).resolve(), numbers
         self._about: dict[str, np.ndarray] = {}
+        self._checked: set[int] = set()  # places whose pixels were found to be those packed
         self._pixels = np.empty(0, np.uint8)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -60,9 +66,22 @@ class PackedItems(Sequence):
 
     def __getitem__(self, number: Any) -> Any:
         about = self.about
-        place = self.places()[number]
+        place = int(self.places()[number])
         start, height, width = (int(about[key][place]) for key in ("offsets", "heights", "widths"))
-        return self._pixels[start : start + height * width * 3].reshape(height, width, 3)
+        photo = self._pixels[start : start + height * width * 3].reshape(height, width, 3)
+        if place not in self._checked:
+            if pixels_sha256(photo) != about["sha256"][place].tobytes():
+                raise DataError(
+                    f"{self.folder / PIXELS} is damaged: photograph {place} is not what was packed;"
+                    f" {AGAIN}"
+                )
+            self._checked.add(place)
+        return photo
+
+    def size(self, number: int) -> tuple[int, int]:
+        """Width and height of photograph `number`, from the index alone."""
+        place = self.places()[number]
+        return int(self.about["widths"][place]), int(self.about["heights"][place])
 
     def places(self) -> Sequence[int] | np.ndarray:
         """Where in the whole set the photographs are."""
@@ -91,22 +110,47 @@ def read_index(folder: Path) -> dict[str, np.ndarray]:
 
     Raises DataError where either is absent or damaged, or the format is of another version.
     """
-    path, pixels, again = folder / INDEX, folder / PIXELS, "remove that folder and pack again"
+    path, pixels = folder / INDEX, folder / PIXELS
     if not path.is_file():
         raise DataError(f"no packed photographs in {folder}; make them with `python -m srkit pack`")
     try:
         with np.load(path) as file:
             index = dict(file)
         version = int(index["version"])
-        sizes = index["heights"].astype(np.int64) * index["widths"] * 3 if version == VERSION else 0
-    except (zipfile.BadZipFile, OSError, KeyError, EOFError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({error}); {again}") from error
+        if version == VERSION:
+            check_index(index)
+    except Exception as error:  # of zip, zlib, NumPy or ours: the file is damaged or another
+        raise DataError(f"{path} is damaged ({error}); {AGAIN}") from error
     if version != VERSION:
-        raise DataError(f"{path} is of format {version}, this srkit reads {VERSION}; {again}")
-    there, expected = pixels.stat().st_size if pixels.is_file() else 0, int(np.sum(sizes))
+        raise DataError(f"{path} is of format {version}, this srkit reads {VERSION}; {AGAIN}")
+    there, expected = pixels.stat().st_size if pixels.is_file() else 0, int(sum(sizes_of(index)))
     if there != expected:
-        raise DataError(f"{pixels} has {there} bytes and not the {expected} of its index; {again}")
+        raise DataError(f"{pixels} has {there} bytes and not the {expected} of its index; {AGAIN}")
     return index
+
+
+def sizes_of(index: dict[str, np.ndarray]) -> np.ndarray:
+    """How many bytes each photograph has."""
+    return index["heights"].astype(np.int64) * index["widths"] * 3
+
+
+def check_index(index: dict[str, np.ndarray]) -> None:
+    """Raise ValueError or KeyError where the parts of an index do not fit each other."""
+    count = index["labels"].size
+    for name in ("labels", "offsets", "heights", "widths"):
+        if index[name].shape != (count,) or index[name].dtype.kind not in "iu":
+            raise ValueError(f"{name} are not {count} whole numbers")
+    for name in ("sha256", "contents"):
+        if index[name].shape != (count, 32) or index[name].dtype != np.uint8:
+            raise ValueError(f"{name} are not {count} SHA-256")
+    for name, kind, shape in (("name", "U", ()), ("classes", "U", None), ("short_side", "iu", ())):
+        if index[name].dtype.kind not in kind or shape not in (None, index[name].shape):
+            raise ValueError(f"{name} is {index[name].dtype} {index[name].shape}")
+    labels, sides = index["labels"], np.stack([index["heights"], index["widths"]])
+    if not count or labels.min() < 0 or labels.max() >= len(index["classes"]) or sides.min() < 1:
+        raise ValueError("it has no photographs, or labels without a class, or sides of 0")
+    if not np.array_equal(index["offsets"], np.cumsum(sizes_of(index)) - sizes_of(index)):
+        raise ValueError("the photographs do not lie one after the other")
 
 
 # --- Writing -------------------------------------------------------------------------------------
@@ -115,7 +159,8 @@ def read_index(folder: Path) -> dict[str, np.ndarray]:
 def fingerprint(photos: Photos) -> str:
     """A hash of which photographs these are, at which size and with which labels."""
     parts = [photos.name, photos.short_side, *photos.classes, *photos.labels, *photos.identity()]
-    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+    text = "\n".join(map(str, parts))
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 def is_packed(photos: Photos, folder: str | Path) -> bool:
@@ -144,24 +189,40 @@ def pack(photos: Photos, folder: str | Path, progress: bool = False, threads: in
     Photographs are decoded in `threads` threads (0: one a core). The set is written aside, to
     `folder`.part, and renamed when it is whole; where `folder` holds these photographs already,
     nothing is done. Raises DataError where it holds anything else, a photograph is unreadable or
-    the disk is full.
+    the disk is full, LockedError where another process packs into `folder`.
     """
-    folder = Path(folder)
+    folder = Path(folder).absolute()
     if is_packed(photos, folder):
         return folder
+    try:
+        with lock(folder.with_name(f"{folder.name}.lock")):
+            return folder if is_packed(photos, folder) else write(photos, folder, progress, threads)
+    except LockedError:
+        raise
+    except OSError as error:
+        raise DataError(f"cannot write {folder}: {error}") from error
+
+
+def write(photos: Photos, folder: Path, progress: bool, threads: int) -> Path:
+    """Write a packed set aside, and rename it when it is whole; nothing is left where it is not."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    needed = sum(3 * math.prod(photos.size(number)) for number in range(len(photos)))
+    if needed > (free := shutil.disk_usage(folder.parent).free):
+        raise DataError(
+            f"{folder} needs {needed:,} bytes, and {free:,} are free: choose another disk, or"
+            " --short-side or --per-class for fewer"
+        )
     aside = folder.with_name(folder.name + ".part")
     try:
         aside.mkdir(parents=True, exist_ok=True)
         index = write_pixels(photos, aside / PIXELS, progress, threads or os.cpu_count() or 1)
         np.savez(aside / INDEX, **index, **describe(photos))
         os.replace(aside, folder)
-    except BaseException as error:
+    except BaseException:
         with suppress(OSError):
             for name in (PIXELS, INDEX):
                 (aside / name).unlink(missing_ok=True)
             aside.rmdir()
-        if isinstance(error, OSError):
-            raise DataError(f"cannot write {folder}: {error}") from error
         raise
     return folder
 

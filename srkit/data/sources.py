@@ -1,13 +1,17 @@
 """Where photographs come from: embedded, a folder, torchvision's ImageNet, a packed set."""
 
+import os
+import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import skimage
 
 from srkit.data.images import DataError
 from srkit.data.packed import PackedItems
-from srkit.data.photos import Photos, read_photo
+from srkit.data.photos import Photos, read_photo, tell_left_out
+from srkit.files import SILENCE
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
@@ -82,11 +86,30 @@ def photo_folder(
 
 def photo_files(root: Path) -> list[Path]:
     """The pictures in a folder and below it, sorted, without hidden ones (macOS's `._x.jpg`, say).
-    Raises DataError where there are none."""
-    files = sorted(f for f in root.rglob("[!.]*") if f.suffix.lower() in SUFFIXES and f.is_file())
+    Hidden folders, GIFs, broken links and folders that cannot be read are named on stderr.
+    Raises DataError where there are no pictures."""
+    files, skipped = [], []
+
+    def unreadable(error: OSError) -> None:
+        skipped.append(f"{error.filename}: {error.strerror}")
+
+    for folder, inner, names in os.walk(root, onerror=unreadable):
+        hidden = [name for name in inner if name.startswith(".")]
+        skipped += [f"{Path(folder, name)}: a hidden folder" for name in hidden]
+        inner[:] = [name for name in inner if name not in hidden]
+        for file in (Path(folder, name) for name in names if not name.startswith(".")):
+            if file.suffix.lower() == ".gif":
+                skipped.append(f"{file}: a GIF, of at most 256 colours")
+            elif file.suffix.lower() in SUFFIXES:
+                if file.is_file():
+                    files.append(file)
+                else:
+                    skipped.append(f"{file}: a broken link, or no file")
+    if skipped:
+        tell_left_out(f"{len(skipped)} entries of {root}", sorted(skipped))
     if not files:
         raise DataError(f"no photographs under {root}; looked for {', '.join(sorted(SUFFIXES))}")
-    return files
+    return sorted(files)
 
 
 def from_torchvision(
@@ -122,18 +145,43 @@ def open_packed(
     return Photos(name, items, labels, classes, side, cache_bytes=0).first(per_class)
 
 
+def torchvision_set(kind: str, folder: Path, split: str) -> Any:
+    """torchvision's ImageNet or Imagenette in a folder; the latter is downloaded into one that is
+    absent or empty. Raises DataError where it is not there, or the download fails or stalls."""
+    import torchvision
+
+    part = "train" if split == "train" else "val"
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE)  # torchvision's own download would wait for ever
+    try:
+        if kind == "imagenet":
+            return torchvision.datasets.ImageNet(folder, part)
+        there = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
+        absent = there <= {"imagenette2.tgz"}  # a download that broke off, at most
+        return torchvision.datasets.Imagenette(folder, part, download=absent)
+    except (RuntimeError, OSError) as error:
+        what = " ".join(str(error).split()).partition(" You can use download=True")[0]
+        how = "to have it downloaded name a folder that is empty or absent"
+        how = how if kind == "imagenette" else "put the official archives there"
+        raise DataError(f"no {kind} in {folder}: {what}; {how}") from error
+    finally:
+        socket.setdefaulttimeout(before)
+
+
 def open_photos(
     data: str = "embedded",
     split: str = "val",
     per_class: int | None = None,
     short_side: int | None = None,
+    strict: bool = False,
 ) -> Photos:
     """Photographs by the name that commands and notebooks take.
 
     "embedded"; "imagenette" or "imagenette:FOLDER" (torchvision downloads it into the folder,
     1.6 GB, where it is absent); "imagenet:FOLDER" (torchvision's ImageNet over the official
-    archives); "packed:FOLDER" (`open_packed`); or any folder of photographs.
-    Raises DataError where there is nothing to open.
+    archives); "packed:FOLDER" (`open_packed`); or any folder of photographs. Those that cannot be
+    read are left out and listed (`Photos.readable`).
+    Raises DataError where there is nothing to open, or at the first bad one when it is `strict`.
     """
     kind, _, folder = str(data).partition(":")
     if kind == "packed" and folder:
@@ -141,16 +189,6 @@ def open_photos(
     if kind == "embedded":
         return embedded("val" if split == "all" else split)
     if kind == "imagenette" or (kind == "imagenet" and folder):
-        import torchvision
-
-        target, part = Path(folder or kind), "train" if split == "train" else "val"
-        try:
-            if kind == "imagenet":
-                dataset = torchvision.datasets.ImageNet(target, part)
-            else:
-                absent = not target.is_dir()
-                dataset = torchvision.datasets.Imagenette(target, part, download=absent)
-        except (RuntimeError, OSError) as error:
-            raise DataError(f"no {kind} in {target}: {' '.join(str(error).split())}") from error
-        return from_torchvision(dataset, per_class, short_side)
-    return photo_folder(data, split, per_class, short_side)
+        dataset = torchvision_set(kind, Path(folder or kind), split)
+        return from_torchvision(dataset, per_class, short_side).readable(strict)
+    return photo_folder(data, split, per_class, short_side).readable(strict)

@@ -119,7 +119,11 @@ def measure(
     pixel patches and on each of `networks`, for these with KID and with 95% intervals of the value
     and of its ratio to bicubic (where bicubic is measured); HR against itself is added as "hr".
     A method in `checkpoints` is the generator in that file.
+    Raises ValueError for a method that is unknown or lacks its weights, before any is measured.
     """
+    for name in set(names) - {"hr"}:
+        file = (checkpoints or {}).get(name)
+        enlarge(Image.new("RGB", (8, 8)), name, scale, run.preset, run.device, file)
     networks = list(networks) if len(photos) > 1 else []  # one photograph has no covariance
     features: list[dict[str, np.ndarray]] = [{} for _ in networks]
     facts: dict[str, dict[str, Any]] = {}

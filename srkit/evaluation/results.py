@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from srkit.files import write_text
+from srkit.files import lock, write_text
 from srkit.paths import commit
 
 Row = dict[str, Any]
@@ -141,14 +141,22 @@ def value(rows: Sequence[Row], **wanted: Any) -> float | None:
 def load(path: str | Path) -> list[Row]:
     """The rows of a results file; none where there is no file yet.
 
-    Raises ValueError where the file is damaged.
+    Raises ValueError where the file is damaged, or a row has no name of method or metric, no
+    source or no finite value.
     """
     path = Path(path)
     if not path.is_file():
         return []
     try:
-        return list(json.loads(path.read_text(encoding="utf-8"))["rows"])
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        rows = list(json.loads(path.read_text(encoding="utf-8"))["rows"])
+        for number, row in enumerate(rows):
+            names = isinstance(row, dict) and [row.get(n) for n in ("method", "metric", "source")]
+            if not names or not all(isinstance(name, str) for name in names):
+                raise ValueError(f"row {number} has no method, metric or source")
+            if not isinstance(row.get("value"), int | float) or not math.isfinite(row["value"]):
+                raise ValueError(f"row {number} has the value {row.get('value')}")
+        return rows
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{path} is damaged ({error}); restore it with git, or delete it to measure anew"
         ) from error
@@ -165,15 +173,22 @@ def measured_again(old: Row | None, new: Row) -> bool:
     )
 
 
+WAIT = 30.0  # seconds for another process that writes the same results
+
+
 def record(path: str | Path, rows: Sequence[Row]) -> list[Row]:
     """Add rows to a results file and return all of them. A row that measures the same value again,
-    with the same weights, stays as it was; another value replaces it."""
-    kept = {key(row): row for row in load(path)}
-    kept |= {key(row): row for row in rows if not measured_again(kept.get(key(row)), row)}
-    ordered = [kept[name] for name in sorted(kept)]
+    with the same weights, stays as it was; another value replaces it. Of several processes that add
+    to one file, one does at a time.
+
+    Raises ValueError where the file is damaged, LockedError where another process has it for long.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps({"rows": ordered}, indent=1) + "\n")
+    with lock(path.with_name(f"{path.name}.lock"), WAIT):
+        kept = {key(row): row for row in load(path)}
+        kept |= {key(row): row for row in rows if not measured_again(kept.get(key(row)), row)}
+        ordered = [kept[name] for name in sorted(kept)]
+        write_text(path, json.dumps({"rows": ordered}, indent=1) + "\n")
     return ordered
 
 

@@ -10,7 +10,7 @@ from srkit.evaluation import results
 from srkit.evaluation.ablation import VARIANTS
 from srkit.evaluation.results import METRICS, Row, markdown, metric_of, only, select
 from srkit.fid.features import PROTOCOLS
-from srkit.files import write_text
+from srkit.files import lock, write_text
 from srkit.weights import TWICE, label, methods
 
 Table = tuple[list[str], list[list[str]]]  # header, body
@@ -180,8 +180,10 @@ def record(path: Path | None, rows: Sequence[Row]) -> list[Row]:
     returns all of them. Nothing is done where there is no path."""
     if path is None:
         return []
-    everything = results.record(path, rows)
-    write_text(Path(path).with_suffix(".md"), results_md(everything))
+    results.record(path, rows)
+    with lock(path.with_name(f"{path.name}.lock"), results.WAIT):
+        everything = results.load(path)  # with what another process has added meanwhile
+        write_text(Path(path).with_suffix(".md"), results_md(everything))
     print(f"{len(rows)} rows recorded in {Path(path).name}")
     return everything
 

@@ -1,6 +1,5 @@
 """Two sets of photographs, or their saved statistics, in one FID: what `srkit fid` does."""
 
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from srkit.fid.inception import (
     load_inception,
 )
 from srkit.fid.uncertainty import bootstrap, interval, kid
+from srkit.files import check_writable
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,12 @@ class Side:
     saved: Statistics | None
 
     @classmethod
-    def open(cls, path: str | Path) -> "Side":
-        """Raises FileNotFoundError, DataError or ValueError where it is neither."""
+    def open(cls, path: str | Path, strict: bool = False) -> "Side":
+        """Raises FileNotFoundError, DataError or ValueError where it is neither. Photographs that
+        cannot be read are left out and listed, unless it is `strict`."""
         path = Path(path)
         if path.is_dir():
-            return cls(path, photo_folder(path), None)
+            return cls(path, photo_folder(path).readable(strict), None)
         if not path.is_file():
             raise FileNotFoundError(f"no folder of photographs or saved statistics at {path}")
         return cls(path, None, Statistics.load(path))
@@ -115,6 +116,7 @@ def compare(
     paired: bool = False,
     batch: int = 32,
     device: str = "auto",
+    strict: bool = False,
 ) -> Comparison:
     """The FID between two folders of photographs, or saved statistics (.npz) in place of either.
 
@@ -122,14 +124,15 @@ def compare(
     and 2048. Inception weights are looked for as `find_inception` does, and downloaded where there
     are none. `save` keeps A's statistics, which are written before B is begun. `with_kid` and
     `rounds` of bootstrap need the features, which saved statistics hold only up to N = layer.
-    `paired`: the folders hold files of the same names, but for the suffix.
+    `paired`: the folders hold files of the same names, but for the suffix. `strict`: a photograph
+    that cannot be read is an error, where it is else left out and listed.
     Raises ValueError, naming it, where anything does not fit, before the long work.
     """
     keep = with_kid or rounds is not None
     check_options(protocol, layer, batch, rounds, paired, keep, alone=b is None)
     if save is not None:
-        check_target(Path(save))
-    sides = [Side.open(side) for side in (a, b) if side is not None]
+        check_writable(Path(save), "--save")
+    sides = [Side.open(side, strict) for side in (a, b) if side is not None]
     protocol, layer = agreed_space(sides, protocol, layer)
     if b is not None:
         check_sides(sides[0], sides[1], keep, paired)
@@ -187,15 +190,6 @@ def check_options(
     ]:
         if wrong:
             raise ValueError(message)
-
-
-def check_target(save: Path) -> None:
-    """Raise ValueError where a file cannot be written there."""
-    there = next(folder for folder in save.absolute().parents if folder.exists())
-    if save.is_dir():
-        raise ValueError(f"--save {save} is a folder; name a file in it, such as a.npz")
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise ValueError(f"--save {save} cannot be written: {there} is no folder to write in")
 
 
 def agreed_space(sides: list[Side], protocol: str | None, layer: int | None) -> tuple[str, int]:

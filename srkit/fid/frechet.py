@@ -60,13 +60,21 @@ def real(name: str, array: np.ndarray) -> np.ndarray:
 
 def check_covariance(covariance: np.ndarray) -> None:
     """Raise ValueError where a matrix is not symmetric, to 1e-6 of its largest entry, or has a
-    negative variance on its diagonal."""
+    negative variance, on its diagonal or in any other direction (to 1e-6 of their sum)."""
     apart = np.abs(covariance - covariance.T).max()
     if apart > 1e-6 * np.abs(covariance).max():
         raise ValueError(f"a covariance is symmetric; this one differs by {apart:.3g}")
     if covariance.diagonal().min() < 0:
         place = int(covariance.diagonal().argmin())
         raise ValueError(f"dimension {place} has the variance {covariance[place, place]:.3g}")
+    try:
+        if covariance.any():
+            shift = max(1e-6 * covariance.trace(), np.finfo(float).tiny)
+            scipy.linalg.cholesky(covariance + shift * np.eye(len(covariance)))
+    except scipy.linalg.LinAlgError as error:
+        raise ValueError(
+            "it is no covariance: its variance in some direction is negative"
+        ) from error
 
 
 def check_held(features: np.ndarray, mean: np.ndarray, n: int | None) -> None:

@@ -16,7 +16,14 @@ from torch import Tensor, nn
 from torchvision.models.inception import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE
 
 from srkit.files import sha256
-from srkit.weights import WeightsError, load_state
+from srkit.weights import (
+    WeightsError,
+    cache_of,
+    cached,
+    check_digest,
+    check_finite,
+    load_tensors,
+)
 
 STANDARD_FILE = "pt_inception-2015-12-05-6726825d.pth"
 
@@ -181,23 +188,13 @@ def find_inception(weights: str | Path | None = None) -> Path | None:
 
 def cached_inception() -> Path:
     """Where torch, pytorch-fid and `fetch_inception` keep the standard file."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / STANDARD_FILE
+    return cache_of(STANDARD_URL)
 
 
 def fetch_inception() -> Path:
-    """The standard file (91 MB) in torch's cache: downloaded where it is not yet there, checked by
-    its hash, and put in place once it is whole.
-
-    Raises WeightsError where it cannot be had.
-    """
-    path = cached_inception()
-    if not path.is_file():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(STANDARD_URL, str(path), STANDARD_HASH)
-        except (OSError, RuntimeError) as error:
-            raise WeightsError(f"no download of {STANDARD_URL}: {error}; {HOW_TO_GET}") from error
-    return path
+    """The standard file (91 MB) in torch's cache, downloaded where it is not yet there and checked
+    by its hash. Raises WeightsError where it cannot be had."""
+    return cached(STANDARD_URL, STANDARD_HASH, HOW_TO_GET)
 
 
 def load_inception(
@@ -211,12 +208,9 @@ def load_inception(
     network = FIDInception(dims, collect)
     if not Path(weights).is_file():
         raise WeightsError(f"no weights file at {weights}; {HOW_TO_GET}")
+    if Path(weights).name == STANDARD_FILE:
+        check_digest(weights, STANDARD_HASH, HOW_TO_GET)
     digest = sha256(weights)
-    if Path(weights).name == STANDARD_FILE and not digest.startswith(STANDARD_HASH):
-        raise WeightsError(
-            f"{weights} is damaged: its SHA-256 begins with {digest[:8]}, not {STANDARD_HASH};"
-            f" delete it and {HOW_TO_GET}"
-        )
     state = _folded(weights)
     wanted = network.state_dict()
     missing = [key for key in wanted if key not in state]
@@ -237,7 +231,7 @@ def load_inception(
 def _folded(weights: str | Path) -> dict[str, Tensor]:
     """The file's state, folded. Raises WeightsError where that cannot be, and for torchvision's
     Inception, trained on ImageNet, which has the same names and gives other features."""
-    state = load_state(weights)
+    state = load_tensors(weights)
     last = state.get("fc.weight")
     if (last is not None and getattr(last, "shape", ())[:1] != (1008,)) or any(
         str(key).startswith("AuxLogits") for key in state
@@ -247,9 +241,11 @@ def _folded(weights: str | Path) -> dict[str, Tensor]:
             f" or not 1008 classes; {HOW_TO_GET}"
         )
     try:
-        return fold_batchnorm(state)
+        return check_finite(weights, fold_batchnorm(state))
     except KeyError as error:
         raise WeightsError(f"{weights} is no FID Inception: no {error}") from error
+    except WeightsError:
+        raise
     except (AttributeError, ValueError, RuntimeError) as error:
         what = " ".join(str(error).split())
         raise WeightsError(f"{weights} is no FID Inception: {what}") from error

@@ -19,6 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 from srkit import paths
 from srkit.data.sources import NAMED, open_photos
 from srkit.evaluation import results, tables
+from srkit.files import lock
 from srkit.notebook.session import SMALLEST
 from srkit.paths import shown
 from srkit.training.recipes import check_preset
@@ -71,7 +72,7 @@ def use_this_python(folder: Path) -> None:
     kernel = folder / "kernels" / "python3"
     shutil.rmtree(kernel, ignore_errors=True)
     name = {"display_name": "Python 3 (srkit)"}
-    write_kernel_spec(kernel, name, extra_arguments=["--log-level=ERROR"])
+    write_kernel_spec(kernel, name, extra_arguments=["--log-level=CRITICAL"])
     others = [p for p in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if p]
     elsewhere = [p for p in others if p != str(folder)]
     os.environ["JUPYTER_PATH"] = os.pathsep.join([str(folder), *elsewhere])
@@ -134,6 +135,9 @@ def run_notebook(source: Path, folder: Path, parameters: Mapping[str, Any], pres
             cwd=str(paths.root()),
             execution_timeout=CELL_TIMEOUT[preset],
         )
+    except KeyboardInterrupt:
+        print(f"\ninterrupted in {source.name}; what ran before it is kept in {target}", flush=True)
+        raise
     except PapermillExecutionError as error:
         failure = f"{source.name}, cell In [{error.exec_count}]: {error.ename}: {error.evalue}"
     except Exception as error:  # a cell that took too long, or a kernel that died
@@ -155,7 +159,8 @@ def report(
     """Run the notebooks in order; returns the executed copies in runs/<preset>/.
 
     Raises ValueError on an unknown preset, parameter or notebook, and DataError on missing
-    photographs, before anything runs; NotebookError at the first notebook that fails.
+    photographs, before anything runs, LockedError where another report runs in that folder, and
+    NotebookError at the first notebook that fails.
     """
     check_preset(preset)
     open_photos(data, "val").without_small(SMALLEST)
@@ -163,13 +168,14 @@ def report(
     files = notebook_files(only)
     shares = distribute(files, {"preset": preset, "data": data, **(parameters or {})})
     folder = paths.runs(preset)
-    use_this_python(folder / "jupyter")
     done = []
-    for number, file in enumerate(files, start=1):
-        began = time.perf_counter()
-        print(f"[{number}/{len(files)}] {file.stem}", flush=True)
-        done.append(run_notebook(file, folder, shares[file], preset))
-        print(f"  done in {time.perf_counter() - began:.0f} s", flush=True)
+    with lock(folder / "report.lock"):
+        use_this_python(folder / "jupyter")
+        for number, file in enumerate(files, start=1):
+            began = time.perf_counter()
+            print(f"[{number}/{len(files)}] {file.stem}", flush=True)
+            done.append(run_notebook(file, folder, shares[file], preset))
+            print(f"  done in {time.perf_counter() - began:.0f} s", flush=True)
     return done
 
 

@@ -1,12 +1,13 @@
 """Training: the loop, what it writes, and exact resume (the report's section 5)."""
 
+import math
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -18,9 +19,11 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from srkit.data.crops import Pairs, Steps, centre_crops, lr_and_hr
+from srkit.data.images import DataError
 from srkit.data.leakage import check_apart
 from srkit.data.photos import Photos
 from srkit.devices import pick_device
+from srkit.files import lock
 from srkit.paths import shown
 from srkit.training import distributed
 from srkit.training.recipes import Recipe, TrainingError
@@ -41,8 +44,13 @@ class Options:
     workers: int = -1  # processes that load photographs; 0 is this one, -1 the cores for a GPU
     minutes: float | None = None  # save and stop after so long; the same call goes on
     tensorboard: bool = False
+    accept_changed: bool = False  # go on although the photographs are others than before
     metadata: Mapping[str, Any] = field(default_factory=dict)  # into the checkpoint
     on_sample: OnSample | None = None  # at each validation
+
+    def __post_init__(self) -> None:
+        if self.minutes is not None and not 0 <= self.minutes < math.inf:
+            raise ValueError(f"minutes must be a number of 0 or more, not {self.minutes}")
 
 
 def train(
@@ -57,28 +65,55 @@ def train(
     saves, and says how to go on; so does the end of `minutes`. `options` are those of `Options`.
 
     Raises TrainingError where the run cannot start, resume or go on, DataError where a held-out
-    photograph is among those to be trained on.
+    photograph is among those to be trained on, LockedError where another process trains in `out`.
     """
     began, out, how = time.monotonic(), Path(out), Options(**options)
     recipe = for_device(recipe, pick_device(how.device))
     check_apart(photos, held_out)
-    run = prepare(recipe, photos, held_out, out, how)
-    state, batches = run.state, loader(run.state, photos, how.workers)
+    with lock(out / "lock") if distributed.first() else nullcontext():
+        run = prepare(recipe, photos, held_out, out, how)
+        run_to_its_end(run, loader(run.state, photos, how.workers), began, how.minutes)
+    return out / "generator.safetensors"
+
+
+def run_to_its_end(
+    run: Run, batches: Iterable[tuple[Tensor, Tensor]], began: float, minutes: float | None
+) -> None:
+    """Update by update, until the last one or until the run is to stop, when it is saved first."""
+    state, recipe = run.state, run.state.recipe
     quiet = None if state.world.first else True
     bar = tqdm(total=recipe.iterations, initial=state.step, unit="step", disable=quiet)
     with signals_noted() as stop, bar, run:
-        for crops, labels in batches:
+        for crops, labels in decoded(batches, run):
             update(run, crops, labels)
             bar.update()
             if state.step == recipe.iterations or (state.world.size > 1 and state.step % ASKED):
                 continue
-            late = how.minutes is not None and time.monotonic() - began > 60 * how.minutes
+            late = minutes is not None and time.monotonic() - began > 60 * minutes
             if state.world.any(late or bool(stop), state.device):
                 run.save()
                 if state.world.first:
                     print(f"stopped at step {state.step} and saved; the same command goes on there")
                 raise KeyboardInterrupt
-    return out / "generator.safetensors"
+
+
+def decoded(batches: Iterable[tuple[Tensor, Tensor]], run: Run) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches, until a photograph cannot be decoded or a loading process dies: then the run is
+    saved, and TrainingError says which it was and how to go on."""
+    try:
+        yield from batches
+    except (DataError, RuntimeError) as error:
+        lost = str(error).startswith("DataLoader worker")  # the kernel ended it, for memory say
+        if not lost and not isinstance(error, DataError):
+            raise
+        saved = run.state.world.size == 1 and run.state.step > run.first_step
+        if saved:
+            run.save()
+        last = str(error).strip().rpartition("\n")[2]  # a loading process sends its traceback, too
+        what = last.removeprefix(f"{DataError.__module__}.{DataError.__name__}: ")
+        how = "use fewer --workers" if lost else "remove it and add --accept-changed-photos"
+        state = f"saved at step {run.state.step}" if saved else "nothing was lost"
+        raise TrainingError(f"{what}; {state}, to go on {how}") from error
 
 
 def prepare(recipe: Recipe, photos: Photos, held_out: Photos, out: Path, how: Options) -> Run:
@@ -90,7 +125,7 @@ def prepare(recipe: Recipe, photos: Photos, held_out: Photos, out: Path, how: Op
         (out / "samples").mkdir(parents=True, exist_ok=True)
     world.wait()
     facts = describe(state, photos) | dict(how.metadata)
-    resume(state, out, facts)
+    resume(state, out, facts, photos, how.accept_changed)
     watched = centre_crops(held_out, recipe.watch_crop, recipe.watch)
     return Run(state, watched, out, facts, how.on_sample, how.tensorboard)
 
@@ -127,7 +162,7 @@ def train_stages(
     The last stage's folder is `out`; those before it lie beside it under their own names, where
     other recipes with the same start find them. Whatever stage a run stopped in, it goes on there.
     """
-    began, minutes = time.monotonic(), options.pop("minutes", None)
+    began, minutes = time.monotonic(), Options(**options).minutes
     start = ""
     for number, plan in enumerate(plans, start=1):
         folder = Path(out) if number == len(plans) else Path(out).parent / plan.folder
@@ -135,7 +170,7 @@ def train_stages(
             print(f"stage {number} of {len(plans)}: {plan.name} into {folder}", flush=True)
         left = None if minutes is None else max(0.0, minutes - (time.monotonic() - began) / 60)
         plan = replace(plan, start_from=start) if start else plan
-        start = str(train(plan, photos, held_out, folder, minutes=left, **options))
+        start = str(train(plan, photos, held_out, folder, **options | {"minutes": left}))
     return Path(start)
 
 
@@ -158,20 +193,25 @@ def loader(state: State, photos: Photos, workers: int = 0) -> DataLoader:
 
 @contextmanager
 def signals_noted() -> Iterator[list[int]]:
-    """SIGINT and SIGTERM are put on a list instead of breaking off a step; a second one breaks off.
-    Outside of the main thread, which alone may handle signals, nothing changes."""
+    """SIGINT, SIGTERM and SIGHUP (a terminal that closes) are put on a list instead of breaking off
+    a step; a second one breaks off. A SIGHUP that is ignored, by nohup, stays so. Outside
+    of the main thread, which alone may handle signals, nothing changes."""
     noted: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         if noted:
             raise KeyboardInterrupt
         noted.append(number)
-        tqdm.write("stopping after this update; once more breaks it off")
+        with suppress(OSError):  # of a terminal that has gone
+            tqdm.write("stopping after this update; once more breaks it off")
 
     if threading.current_thread() is not threading.main_thread():
         yield noted
         return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    stops = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        stops.append(signal.SIGHUP)
+    before = {number: signal.signal(number, note) for number in stops}
     try:
         yield noted
     finally:
@@ -210,9 +250,13 @@ def train_or_load(
     key = run_key(plan, content_loss(plan, how.content), photos)
     there, moved = finished(out), out.with_name(f"{out.name}-{key}")
     if there and there["key"] != key:
+        with lock(out / "lock"):  # nobody else is training there
+            pass
         out.rename(out.with_name(f"{out.name}-{there['key']}"))
         there = None
     if there is None and moved.is_dir():
+        with lock(out / "lock"):
+            pass
         shutil.rmtree(out, ignore_errors=True)
         there = finished(moved.rename(out))
     computed = there is None or there["iterations"] < plan.iterations

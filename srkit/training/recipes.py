@@ -12,7 +12,7 @@ from typing import Any
 
 from srkit.losses import Weights
 from srkit.models.blocks import check_scale
-from srkit.models.build import DISCRIMINATORS, check_model
+from srkit.models.build import DISCRIMINATORS, check_model, check_settings
 
 
 class TrainingError(RuntimeError):
@@ -96,6 +96,12 @@ class Recipe:
         for name, least in (("blocks", 1), ("seed", 0), ("drop_at", 0), ("warmup", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
+        numbers = {f"weights.{name}": value for name, value in vars(self.weights).items()}
+        numbers |= {"learning_rate": self.learning_rate, "content_scale": self.content_scale or 0}
+        for name, value in numbers.items():
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be a finite number of 0 or more, not {value}")
+        check_settings(self.settings())
         for name in ("per_class", "short_side"):
             if (limit := getattr(self, name)) is not None and limit < 1:
                 raise ValueError(f"{name} must be None, or 1 or more, not {limit}")

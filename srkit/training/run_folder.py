@@ -67,37 +67,85 @@ def run_key(recipe: Recipe, content: ContentLoss | None, photos: Photos) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
-def resume(state: State, out: Path, facts: dict[str, Any]) -> None:
+def photographs_file(out: Path, key: str) -> Path:
+    """The identity of each photograph that a run of this key is trained on, a line each."""
+    return out / f"photographs-{key}.txt"
+
+
+def resume(
+    state: State, out: Path, facts: dict[str, Any], photos: Photos, accept_changed: bool = False
+) -> None:
     """Load the newest whole checkpoint into a fresh state, and cut log and samples back to it; all
     of them where there is none.
 
-    Raises TrainingError where it was made with other settings or photographs, naming them.
+    Raises TrainingError where it was made with other settings or, unless `accept_changed`, other
+    photographs, naming them, or where parts of it are absent.
     """
     saved = checkpoints.load(out)
+    present = "\n".join(photos.identity())
     if saved is not None:
-        then = saved["facts"]
-        then["recipe"] = asdict(Recipe()) | then["recipe"]  # fields that are newer than the run
-        for what in ("recipe", "content", "photographs", "classes", "key"):
-            now, before = ({what: f[what]} if what != "recipe" else f[what] for f in (facts, then))
-            different = differences(now, before)
-            if different and what == "key":
-                different = f"photographs: other ones, or changed since ({then['data']} then)"
-            if different:
-                raise TrainingError(
-                    f"{out} holds a run with other settings: {different}; use the same, or another"
-                    " output folder"
-                )
-        for name in PARTS:
-            part = getattr(state, name)
-            if part is not None:
-                part.load_state_dict(saved[name])
-        state.step = saved["step"]
+        try:
+            check_same(facts, saved["facts"], out, present, accept_changed)
+            for name in PARTS:
+                part = getattr(state, name)
+                if part is not None:
+                    part.load_state_dict(saved[name])
+            state.step = int(saved["step"])
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            if isinstance(error, TrainingError):
+                raise
+            what = " ".join(str(error).split())[:300]
+            raise TrainingError(
+                f"the newest checkpoint in {out} lacks a part, or has a wrong one ({what}); delete"
+                " it to go on from the one before"
+            ) from error
+    if state.world.first and not photographs_file(out, state.key).is_file():
+        write_text(photographs_file(out, state.key), present)
     agree = int(state.world.sum(torch.tensor(state.step, device=state.device)))
     if agree != state.step * state.world.size:
         raise TrainingError(f"the processes see other files in {out}: it must be on a shared disk")
     if state.world.first:
         cut_back(out, state.step)
     state.world.wait()
+
+
+def check_same(
+    facts: dict[str, Any], then: dict[str, Any], out: Path, present: str, accept_changed: bool
+) -> None:
+    """Raise TrainingError where a run was begun with other settings or photographs. Photographs
+    that changed are noted in `facts` where they are accepted."""
+    before = {**then, "recipe": asdict(Recipe()) | then["recipe"]}  # with fields newer than the run
+    facts |= {name: then[name] for name in ("photographs_changed",) if name in then}
+    for what in ("recipe", "content", "classes", "photographs", "key"):
+        now, old = ({what: f[what]} if what != "recipe" else f[what] for f in (facts, before))
+        different = differences(now, old)
+        if different and what in ("photographs", "key"):
+            different = f"{different if what == 'photographs' else 'photographs'}: "
+            different += changed_photographs(photographs_file(out, then["key"]), present)
+            if accept_changed:
+                print(f"going on although the {different}")
+                facts["photographs_changed"] = True
+                return
+            different += "; --accept-changed-photos goes on all the same"
+        if different:
+            raise TrainingError(
+                f"{out} holds a run with other settings: {different}; use the same, or another"
+                " output folder"
+            )
+
+
+def changed_photographs(file: Path, present: str) -> str:
+    """Which photographs were added to those of a run and removed from them, a few by name."""
+    if not file.is_file():  # of an earlier srkit
+        return "other ones, or changed since"
+    before = file.read_bytes().decode(errors="surrogateescape").split("\n")
+    now, told = present.split("\n"), []
+    for what, some, others in (("added", now, set(before)), ("removed", before, set(now))):
+        names = [text for text in some if text not in others]
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            told.append(f"{what} {', '.join(names[:3])}{more}")
+    return ", ".join(told) or "in another order, with other labels or of another size"
 
 
 def differences(now: dict[str, Any], then: dict[str, Any]) -> str:
@@ -198,6 +246,10 @@ SETTLED = 1000  # updates at most, or a fifth of the run, before anything is war
 OnSample = Callable[[State, dict[str, Any], Tensor], None]  # called with state, row, predictions
 
 
+GENTLER = "Lower the learning rate or the term's weight, or use precision fp32"
+ROOM = "Free space on that disk, or make it writable, and run the same command again"
+
+
 class Run:
     """What a run writes; only the first process does."""
 
@@ -280,14 +332,11 @@ class Run:
             if not all(bool(value.isfinite().all()) for value in values):
                 self.stop_for(f"weights of the {name} not finite at step {self.state.step}")
 
-    def stop_for(self, what: str) -> NoReturn:
-        """Raise TrainingError, naming the checkpoint before."""
+    def stop_for(self, what: str, how: str = GENTLER) -> NoReturn:
+        """Raise TrainingError, naming the checkpoint before, and how to go on."""
         good = found(self.out)
         where = f"the last good checkpoint is {good[0].name}" if good else "no checkpoint yet"
-        raise TrainingError(
-            f"{what}, nothing was saved since; {where}."
-            " Lower the learning rate or the term's weight, or use precision fp32"
-        )
+        raise TrainingError(f"{what}, nothing was saved since; {where}. {how}")
 
     def write_sample(self, sr: Tensor) -> None:
         path = self.out / "samples" / f"step_{self.state.step:07d}.png"
@@ -306,8 +355,11 @@ class Run:
         times["seconds_left"] = round((recipe.iterations - step) * update)
         self.timed = (now, step)
         for name, line in (("log.jsonl", row), ("times.jsonl", times)):
-            with (self.out / name).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            try:
+                with (self.out / name).open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(line) + "\n")
+            except OSError as error:
+                self.stop_for(f"{self.out / name} cannot be written ({error.strerror})", ROOM)
         if self.board is not None:
             for name, value in (row | times).items():
                 if isinstance(value, float):

@@ -2,15 +2,25 @@
 
 import pickle
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from srkit.cli import main
-from srkit.data import DataError, Pairs, Photos, open_photos, packed, photo_folder
+from srkit.data import (
+    DataError,
+    Pairs,
+    Photos,
+    check_apart,
+    open_photos,
+    packed,
+    photo_folder,
+)
 from srkit.data.packed import INDEX, PIXELS, PackedItems, is_packed, pack
 from srkit.data.photos import in_order
+from srkit.files import LockedError
 from srkit.notebook.report import absolute
 
 FILES = {"cat/a.png": (9, 8), "cat/b.png": (7, 12), "dog/c.png": (20, 10), "dog/d.png": (8, 8)}
@@ -191,6 +201,74 @@ def test_a_damaged_index_is_named(train, how):
 
 
 # --- Packing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"offsets": np.array([0, 9, 30, 900])},
+        {"offsets": np.array([-9, 216, 468, 1068])},
+        {"labels": np.array([0, 0, 1, 7])},
+        {"labels": np.array([0.0, 0, 1, 1])},
+        {"labels": np.array([0, 1])},
+        {"heights": np.array([8, 12, 10, -8])},
+        {"sha256": np.zeros((4, 31), np.uint8)},
+        {"sha256": np.zeros((3, 32), np.uint8)},
+        {"contents": np.zeros(4)},
+        {"classes": np.array([1, 2])},
+        {"name": np.array(["a", "b"])},
+        {"short_side": np.array("x")},
+        {"version": np.array("x")},
+        {"labels": np.array([{}, 0, 1, 1], object)},
+    ],
+)
+def test_an_edited_index_is_named(train, change):
+    rewrite_index(train, **change)
+    with pytest.raises(DataError, match=r"index\.npz is damaged .*; remove that folder and pack"):
+        open_train(train)
+
+
+def test_a_flipped_byte_of_the_pixels_is_found_at_first_use(train, monkeypatch):
+    pixels = bytearray((train / PIXELS).read_bytes())
+    pixels[300] ^= 1  # of the second photograph
+    (train / PIXELS).write_bytes(pixels)
+    photos = open_train(train)
+    for number in (0, 2, 3, 0):
+        photos[number]
+    with pytest.raises(
+        DataError, match=r"photos\.bin is damaged: photograph 1 is not what was pac"
+    ):
+        photos[1]
+    monkeypatch.setattr(packed, "pixels_sha256", lambda photo: 1 / 0)
+    photos[0]  # once in a process is enough
+    fresh = open_train(train)  # sizes and contents are the index's: no pixel is read for them
+    assert fresh.without_small(9).size(0) == (20, 10)
+    check_apart(fresh, Photos("other", [np.zeros((4, 4, 3), np.uint8)], [0], ["a"]))
+
+
+def test_a_disk_that_is_too_small_is_refused_before_the_work(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(packed.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(DataError, match=r"needs 1,260 bytes, and 1,000 are free: choose another"):
+        pack(photos, tmp_path / "packed")
+    assert not (tmp_path / "packed").exists()
+
+
+def test_two_packs_into_one_folder_are_refused(photos, tmp_path):
+    class Again(Photos):
+        def read(self, index):
+            with pytest.raises(LockedError, match="is being written by another process"):
+                pack(photos, tmp_path / "packed")
+            return super().read(index)
+
+    first = Again(photos.name, photos.items, photos.labels, photos.classes)
+    again = open_folder(pack(first, tmp_path / "packed"))
+    assert same_pixels(again.items, photos)
+    assert [f.name for f in tmp_path.iterdir() if f.name != "photos"] == ["packed"]
+
+
+def open_folder(folder) -> Photos:
+    items = PackedItems(folder)
+    return Photos("packed", items, [0] * len(items), ["a"])
 
 
 def test_a_finished_pack_is_left_as_it_is(photos, train):

@@ -1,6 +1,7 @@
 """The results file: rows that do not change do not change it, and a repeated one is compared."""
 
 import json
+import multiprocessing
 import subprocess
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from srkit import paths
 from srkit.cli import main
-from srkit.evaluation import results
+from srkit.evaluation import results, tables
 from srkit.evaluation.results import Run, compare, load, only, quoted_rows, record, select, value
 
 
@@ -75,6 +76,23 @@ def test_rows_are_in_one_order_however_they_came(tmp_path):
 def test_only_the_file_itself_is_left(file):
     record(file, [row()])
     assert [path.name for path in file.parent.iterdir()] == ["results.json"]
+
+
+def add_rows(file, first):
+    for number in range(first, first + 20):
+        tables.record(file, [row(number, dataset=f"set {number}")])
+
+
+def test_two_writers_lose_no_row(file):
+    started = multiprocessing.get_context("spawn")
+    writers = [started.Process(target=add_rows, args=(file, n)) for n in (100, 200)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    kept = {r["value"] for r in load(file)}
+    assert kept == {*range(100, 120), *range(200, 220)}
+    assert {f.name for f in file.parent.iterdir()} == {"results.json", "results.md"}
 
 
 def test_quoted_rows_are_the_report_s_figure_3(file):

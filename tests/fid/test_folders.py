@@ -172,7 +172,7 @@ def test_without_weights_the_standard_file_is_fetched_and_its_failure_explained(
     def offline(url, *_):
         raise OSError("no route to host")
 
-    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
+    monkeypatch.setattr("srkit.weights.download", offline)
     assert fid(*folders) == 2
     err = capsys.readouterr().err
     assert "no route to host" in err and "set SRKIT_INCEPTION" in err
@@ -302,11 +302,22 @@ def test_paired_folders_may_differ_in_folder_and_suffix(make_folder, weights):
 
 
 def test_a_s_statistics_are_written_before_b_is_begun(folders, weights, tmp_path):
-    (folders[1] / "x" / "3.png").write_bytes(b"no picture")
+    bad = bytearray((folders[1] / "x" / "3.png").read_bytes())
+    bad[60:100] = bytes(40)  # its header is whole, and its end
+    (folders[1] / "x" / "3.png").write_bytes(bad)
     options = {"layer": 64, "weights": weights, "device": "cpu"}
     with pytest.raises(ValueError, match=r"3\.png is no readable image"):
         compare(*folders, save=tmp_path / "new" / "a.npz", **options)
     assert Statistics.load(tmp_path / "new" / "a.npz").n == 5
+
+
+def test_a_bad_photograph_is_left_out_or_with_strict_an_error(folders, weights, capsys):
+    (folders[1] / "x" / "3.png").write_bytes(b"no picture")
+    options = {"layer": 64, "weights": weights, "device": "cpu"}
+    assert compare(*folders, **options).n == (5, 5)
+    assert "left out 1 of 6" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"3\.png: no readable image.*--strict"):
+        compare(*folders, **options, strict=True)
 
 
 def test_a_target_that_cannot_be_written_is_refused_at_once(

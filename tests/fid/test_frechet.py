@@ -194,6 +194,27 @@ def test_distance_is_never_negative(rng, n):
         assert 0 <= distance(x, x + rng.normal(size=x.shape) * 1e-12) < 1e-5
 
 
+@pytest.mark.parametrize("least", [-1.0, -1e-3])
+def test_an_indefinite_covariance_in_a_file_is_refused(rng, tmp_path, least):
+    turn = np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    sigma = turn * np.array([least, 1, 2, 3, 4]) @ turn.T
+    assert sigma.diagonal().min() > -1
+    sigma = (sigma + sigma.T) / 2 + np.diag(np.zeros(5))
+    np.savez(tmp_path / "odd.npz", mu=np.zeros(5), sigma=sigma)
+    with pytest.raises(ValueError, match=r"odd\.npz holds no usable statistics .*varia"):
+        Statistics.load(tmp_path / "odd.npz")
+
+
+def test_covariances_that_rounding_made_slightly_indefinite_load(rng, tmp_path):
+    x = rng.normal(size=(30, 64)) @ rng.normal(size=(64, 64))  # of rank 29
+    for kind in (np.float32, np.float64):
+        sigma = np.cov(x.T).astype(kind)
+        np.savez(tmp_path / "a.npz", mu=x.mean(0), sigma=sigma)
+        assert Statistics.load(tmp_path / "a.npz").n is None
+    np.savez(tmp_path / "a.npz", mu=np.zeros(3), sigma=np.zeros((3, 3)))
+    assert Statistics.load(tmp_path / "a.npz").variance == 0
+
+
 def test_another_mean_or_covariance_is_not_itself(rng):
     a = Statistics.gaussian(np.zeros(3), np.eye(3), 50)
     moved = Statistics.gaussian(np.full(3, 1e-3), np.eye(3), 50)
@@ -392,7 +413,7 @@ def test_what_is_no_gaussian_is_refused(mean, covariance, n, message):
 
 
 def test_a_covariance_may_be_symmetric_up_to_rounding():
-    covariance = np.array([[4.0, 1 + 1e-9], [1, 0]])
+    covariance = np.array([[4.0, 1 + 1e-9], [1, 1]])
     assert Statistics.gaussian(np.zeros(2), covariance, 9.0).n == 9
 
 

@@ -16,6 +16,7 @@ from jupyter_client.kernelspec import get_kernel_spec
 
 from srkit import paths
 from srkit.cli import main
+from srkit.files import LockedError, lock
 from srkit.notebook import report
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
@@ -55,6 +56,23 @@ def test_notebooks_are_prose_first(file):
         for line in c.source.splitlines()
     )  # fmt: skip
     assert words / lines > 4
+
+
+def test_two_reports_of_a_preset_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "runs", lambda preset: tmp_path / preset)
+    with lock(tmp_path / "smoke" / "report.lock"), pytest.raises(LockedError, match="another proc"):
+        report.report("smoke")
+
+
+def test_an_interrupted_report_says_what_is_kept(tmp_path, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(paths, "runs", lambda preset: tmp_path / preset)
+    monkeypatch.setattr(report.papermill, "execute_notebook", interrupt)
+    assert main(["report", "--preset", "smoke", "--only", "01"]) == 130
+    assert "interrupted in 01_interpolation_baselines.ipynb" in capsys.readouterr().out
+    assert not (tmp_path / "smoke" / "report.lock").exists()
 
 
 def widget_outputs(notebook) -> list:

@@ -1,6 +1,7 @@
 """One step, the loop, and a resumed run that equals the uninterrupted one."""
 
 import os
+import re
 import signal
 from dataclasses import asdict, replace
 
@@ -13,7 +14,7 @@ from torch import nn
 
 from srkit import losses
 from srkit.data import Photos, bicubic_lr, norm, to_tensor
-from srkit.files import sha256
+from srkit.files import LockedError, sha256
 from srkit.losses import Weights
 from srkit.metrics import psnr
 from srkit.models import VGG19, build
@@ -270,15 +271,25 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(model, tmp_path,
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
 
 
-def test_sigterm_ends_the_step_and_saves_as_ctrl_c_does(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_step_and_saves_as_ctrl_c_does(tmp_path, number):
     def terminate(state, row, sr):
         if state.step == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
 
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     with pytest.raises(KeyboardInterrupt):
         run(smoke(checkpoint_every=5), tmp_path, on_sample=terminate)
-    assert saved(tmp_path)["step"] == 3 and signal.getsignal(signal.SIGTERM) == before
+    assert saved(tmp_path)["step"] == 3 and signal.getsignal(number) == before
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored(tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run(smoke(), tmp_path, on_sample=lambda *_: os.kill(os.getpid(), signal.SIGHUP))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert saved(tmp_path)["step"] == 6
 
 
 def test_a_kill_between_checkpoints_costs_only_the_steps_since(tmp_path):
@@ -322,8 +333,126 @@ def test_resuming_with_another_recipe_is_refused_by_field(tmp_path, field, value
 
 def test_resuming_on_other_photographs_is_refused(tmp_path):
     run(smoke(), tmp_path)
+    other = (smoke(), photos(seed=9), photos(2), tmp_path)
+    said = r"photographs: added 40x40 \w+, .*, removed 40x40 .*; --accept-changed-photos goes on"
+    with pytest.raises(recipes.TrainingError, match=said):
+        loop.train(*other, device="cpu")
+    next(tmp_path.glob("photographs-*.txt")).unlink()  # as an earlier srkit left it
     with pytest.raises(recipes.TrainingError, match="photographs: other ones"):
-        loop.train(smoke(), photos(seed=9), photos(2), tmp_path, device="cpu")
+        loop.train(*other, device="cpu")
+
+
+def files(folder, names) -> Photos:
+    """Photographs in files, of one class, made where they are absent."""
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        if not (folder / name).exists():
+            Image.fromarray(photos(1, seed=len(name)).items[0]).save(folder / name)
+    return Photos("files", [folder / name for name in names], [0] * len(names), ["a"])
+
+
+def test_a_run_whose_photographs_changed_says_how_and_goes_on_when_told_to(tmp_path, capsys):
+    names = ["a.png", "bb.png", "ccc.png"]
+    out, held_out = tmp_path / "out", photos(2, seed=1)
+    with pytest.raises(KeyboardInterrupt):
+        first = files(tmp_path / "set", names)
+        loop.train(smoke(), first, held_out, out, device="cpu", on_sample=interrupt_at(3))
+    changed = files(tmp_path / "set", ["a.png", "ccc.png", "dddd.png"])
+    with pytest.raises(recipes.TrainingError, match=r"added set/dddd\.png .*, removed set/bb\.png"):
+        loop.train(smoke(), changed, held_out, out, device="cpu")
+    loop.train(smoke(), changed, held_out, out, device="cpu", accept_changed=True)
+    assert "going on although the photographs: added" in capsys.readouterr().out
+    assert saved(out)["step"] == 6 and saved(out)["facts"]["photographs_changed"]
+    loop.train(smoke(), changed, held_out, out, device="cpu")  # these are its own by now
+    other = Photos("files", changed.items, [0, 1, 0], ["a", "b"])  # of another class
+    with pytest.raises(recipes.TrainingError, match=r"classes 2 \(now\) and 1 \(then\)"):
+        loop.train(smoke(), other, held_out, out, device="cpu", accept_changed=True)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_photograph_that_cannot_be_decoded_stops_a_run_that_is_saved(tmp_path, workers):
+    names = [f"{'x' * n}.png" for n in range(1, 9)]
+    some = files(tmp_path / "set", names)
+    order = np.random.default_rng((0, 0, 0)).permutation(8)  # of the first epoch
+    bad = some.items[order[6]]  # two a step: the fourth
+    content = bytearray(bad.read_bytes())
+    content[60:100] = bytes(40)
+    bad.write_bytes(content)
+    assert len(some.readable()) == 8  # its header is whole
+    held_out, out = photos(2, seed=1), tmp_path / "out"
+    with pytest.raises(recipes.TrainingError) as caught:
+        loop.train(smoke(), some, held_out, out, device="cpu", workers=workers)
+    said = (
+        rf"^{bad} is no readable image: [^\n]*; saved at step 3, to go on remove it and add --acc"
+    )
+    assert re.match(said, str(caught.value)), caught.value
+    rest = files(tmp_path / "set", [name for name in names if name != bad.name])
+    loop.train(smoke(), rest, held_out, out, device="cpu", accept_changed=True)
+    assert saved(out)["step"] == 6
+
+
+class Deadly(Photos):
+    """Photographs of which one kills the process that loads it."""
+
+    def read(self, index):
+        if index == 2 and torch.utils.data.get_worker_info():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(index)
+
+
+def test_a_loading_process_that_dies_stops_a_run_that_goes_on(tmp_path):
+    plain, held_out = photos(12), photos(2, seed=1)
+    deadly = Deadly(plain.name, plain.items, plain.labels, plain.classes)
+    with pytest.raises(recipes.TrainingError, match=r"DataLoader worker.*; .*, to go on use fewer"):
+        loop.train(smoke(), deadly, held_out, tmp_path, device="cpu", workers=1)
+    loop.train(smoke(), deadly, held_out, tmp_path, device="cpu", workers=0)
+    assert saved(tmp_path)["step"] == 6
+
+
+def test_two_runs_in_one_folder_are_refused(tmp_path):
+    def again(state, row, sr):
+        with pytest.raises(LockedError, match="is being written by another process"):
+            run(smoke(), tmp_path)
+
+    run(smoke(), tmp_path, on_sample=again)
+    assert len(run_folder.read_log(tmp_path)) == 6
+    assert not (tmp_path / "lock").exists()
+
+
+def test_a_log_that_cannot_be_written_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "times.jsonl").mkdir()  # a full disk fails in the same place
+    said = r"times\.jsonl cannot be written \(Is a directory\).* Free space on that disk"
+    with pytest.raises(recipes.TrainingError, match=said):
+        run(smoke(), tmp_path)
+
+
+def test_a_run_in_progress_is_not_moved_aside_for_another(tmp_path):
+    def other(state, row, sr):
+        if state.step == 3:  # its checkpoint is there by the next sample
+            return
+        (tmp_path / "out" / "generator.safetensors").is_file() and again.append(moved())
+
+    def moved():
+        with pytest.raises(LockedError, match="is being written by another process"):
+            loop.train_or_load(smoke(batch=1), *sets, tmp_path / "out", device="cpu")
+        return True
+
+    again: list = []
+    sets = (photos(), photos(2, seed=1))
+    loop.train(smoke(), *sets, tmp_path / "out", device="cpu", on_sample=other)
+    assert again and [f.name for f in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("part", ["step", "facts", "generator", "ema"])
+@pytest.mark.parametrize("value", [None, [1, 2], {}])
+def test_a_checkpoint_without_its_parts_is_named(tmp_path, part, value):
+    run(smoke(), tmp_path)
+    content = saved(tmp_path) | {part: value}
+    if value is None:
+        del content[part]
+    checkpoints.save(tmp_path, 7, content)
+    with pytest.raises(recipes.TrainingError, match=r"newest checkpoint in .* lacks a part"):
+        run(smoke(), tmp_path)
 
 
 def test_a_damaged_newest_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path, capsys):
@@ -338,7 +467,8 @@ def test_a_damaged_newest_checkpoint_costs_only_the_steps_since_the_one_before(t
 def test_no_half_written_files_are_left(tmp_path):
     run(smoke(), tmp_path)
     files = sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith("checkpoint-"))
-    assert files == ["generator.safetensors", "held_out.png", "log.jsonl", "samples", "times.jsonl"]
+    expected = ["generator.safetensors", "held_out.png", "log.jsonl", "samples", "times.jsonl"]
+    assert [name for name in files if not name.startswith("photographs-")] == expected
     assert [checkpoints.step_of(path) for path in checkpoints.found(tmp_path)] == [6, 3]
 
 

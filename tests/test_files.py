@@ -1,0 +1,216 @@
+"""Files under faults: full disks, two writers, and servers that break off, stall or lie."""
+
+import errno
+import hashlib
+import http.server
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from srkit import files
+from srkit.files import LockedError, download, lock, replacing
+
+# --- Writing -------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_named_with_the_file_and_its_size(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text("old")
+    with pytest.raises(OSError, match=r"no space left for .*results\.json: it needs more than"):  # noqa: SIM117
+        with replacing(path) as file:
+            file.write(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+# --- Locks ---------------------------------------------------------------------------------------
+
+
+def test_a_second_writer_is_refused_and_told_who_the_first_is(tmp_path):
+    with lock(tmp_path / "lock"):
+        with pytest.raises(LockedError, match=rf"{os.getpid()} on {socket.gethostname()}.*delete"):  # noqa: SIM117
+            with lock(tmp_path / "lock"):
+                pass
+        assert (tmp_path / "lock").is_file()
+    assert list(tmp_path.iterdir()) == []
+    with lock(tmp_path / "lock"):
+        pass
+
+
+def test_a_lock_is_released_whatever_happens(tmp_path):
+    with pytest.raises(KeyboardInterrupt), lock(tmp_path / "lock"):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_of_a_process_that_is_gone_is_taken_over(tmp_path):
+    program = (
+        "import os; from pathlib import Path; from srkit.files import lock\n"
+        f"with lock(Path({str(tmp_path / 'lock')!r})): os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert (tmp_path / "lock").is_file()
+    with lock(tmp_path / "lock"):
+        assert (tmp_path / "lock").read_text().startswith(f"{os.getpid()} ")
+
+
+@pytest.mark.parametrize(
+    ("holder", "age", "taken"),
+    [
+        ("1 elsewhere ab", 300, False),  # of another host: its process may be there
+        ("1 elsewhere ab", 900, True),
+        (f"{os.getpid()} {socket.gethostname()} ab", 0, True),  # of another life of this id
+        (f"1 {socket.gethostname()} ab", 1e6, False),  # process 1 is always there
+        ("", 0, False),  # about to write its name
+        ("", 120, True),
+        ("nonsense", 120, True),
+    ],
+)
+def test_other_locks_are_left_alone(tmp_path, holder, age, taken):
+    path = tmp_path / "lock"
+    path.write_text(holder)
+    os.utime(path, (time.time() - age,) * 2)
+    if taken:
+        with lock(path):
+            pass
+    else:
+        with pytest.raises(LockedError), lock(path):
+            pass
+        assert path.read_text() == holder
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /proc")
+def test_a_lock_of_a_process_that_nobody_has_waited_for_is_taken_over(tmp_path):
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # ended, and still in the table
+    (tmp_path / "lock").write_text(f"{child.pid} {socket.gethostname()} ab")
+    with lock(tmp_path / "lock"):
+        pass
+    child.wait()
+
+
+def test_a_lock_is_touched_while_it_is_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "TOUCHED", 0.02)
+    with lock(tmp_path / "lock"):
+        os.utime(tmp_path / "lock", (0, 0))
+        time.sleep(0.3)
+        assert time.time() - (tmp_path / "lock").stat().st_mtime < 5
+
+
+def count_up(folder, times):
+    for _ in range(times):
+        with lock(folder / "lock", wait=30):
+            number = int((folder / "number").read_text())
+            (folder / "number").write_text(str(number + 1))
+
+
+def test_two_processes_take_turns(tmp_path):
+    (tmp_path / "number").write_text("0")
+    started = multiprocessing.get_context("spawn")
+    others = [started.Process(target=count_up, args=(tmp_path, 40)) for _ in range(2)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    assert (tmp_path / "number").read_text() == "80"
+    assert not (tmp_path / "lock").exists()
+
+
+# --- Downloads -----------------------------------------------------------------------------------
+
+CONTENT = bytes(range(256)) * 400
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Serves CONTENT: whole, the rest of it, up to its middle, or another thing."""
+
+    asked: list = []  # noqa: RUF012
+
+    def do_GET(self):
+        asked = self.headers.get("Range")
+        self.asked.append((self.path, asked))
+        content = b"another" * 99 if self.path == "/other" else CONTENT
+        start = int(asked[6:-1]) if asked and self.path != "/no-ranges" else 0
+        if self.path == "/absent":
+            self.send_error(404)
+            return
+        if start >= len(content):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        if self.path in ("/breaks", "/stalls") and not start:
+            self.wfile.write(content[: len(content) // 2])
+            self.wfile.flush()
+            time.sleep(2 if self.path == "/stalls" else 0)
+            return
+        self.wfile.write(content[start:])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def url(monkeypatch):
+    Server.asked = []
+    monkeypatch.setattr(files, "SILENCE", 0.5)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_download_says_what_and_from_where_and_is_checked(url, tmp_path, capsys):
+    download(f"{url}/whole", tmp_path / "a" / "file.pth", DIGEST[:8])
+    assert (tmp_path / "a" / "file.pth").read_bytes() == CONTENT
+    assert [f.name for f in (tmp_path / "a").iterdir()] == ["file.pth"]
+    said = capsys.readouterr()
+    assert f"downloading {url}/whole to {tmp_path}" in said.out and "100%" in said.err
+
+
+@pytest.mark.parametrize(("path", "why"), [("stalls", "timed out"), ("breaks", "broke off after")])
+def test_a_download_that_breaks_off_or_stalls_goes_on_later(url, tmp_path, path, why):
+    target, began = tmp_path / "file.pth", time.monotonic()
+    with pytest.raises(OSError, match=rf"{why}.* put it at .*file\.pth"):
+        download(f"{url}/{path}", target, DIGEST[:8])
+    assert time.monotonic() - began < 5
+    half = len(CONTENT) // 2
+    assert not target.exists() and (tmp_path / "file.pth.part").stat().st_size == half
+    download(f"{url}/{path}", target, DIGEST)
+    assert target.read_bytes() == CONTENT and list(tmp_path.iterdir()) == [target]
+    assert Server.asked == [(f"/{path}", None), (f"/{path}", f"bytes={half}-")]
+
+
+@pytest.mark.parametrize("there", [len(CONTENT) // 2, len(CONTENT)])
+@pytest.mark.parametrize("path", ["whole", "no-ranges"])
+def test_what_is_there_already_is_used_or_replaced(url, tmp_path, there, path):
+    (tmp_path / "file.pth.part").write_bytes(CONTENT[:there])
+    download(f"{url}/{path}", tmp_path / "file.pth", DIGEST)
+    assert (tmp_path / "file.pth").read_bytes() == CONTENT
+
+
+def test_another_file_is_not_kept(url, tmp_path):
+    with pytest.raises(OSError, match=rf"is not that file: .*, not {DIGEST[:8]}"):
+        download(f"{url}/other", tmp_path / "file.pth", DIGEST[:8])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_there_is_said(url, tmp_path):
+    with pytest.raises(OSError, match=r"404.*file\.pth"):
+        download(f"{url}/absent", tmp_path / "file.pth", DIGEST[:8])
+    nobody = "http://127.0.0.1:1/file.pth"
+    with pytest.raises(OSError, match="refused"):
+        download(nobody, tmp_path / "file.pth", DIGEST[:8])
+
+
+def test_two_downloads_into_one_file_are_refused(url, tmp_path):
+    with lock(tmp_path / "file.pth.lock"), pytest.raises(LockedError):
+        download(f"{url}/whole", tmp_path / "file.pth", DIGEST)
