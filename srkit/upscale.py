@@ -1,23 +1,45 @@
-"""One call for every method: `upscale(image, model="sr-ugan", scale=2)`, PIL image in and out."""
+"""One call for every method: `upscale(image, model="sr-ugan", scale=2)`, PIL image in and out.
 
+Networks work on tiles. Where a network sees no further than some pixels, tiles overlap by so many
+that their results are those of the whole picture, to one of 255 (rounding). SR-UGAN's attention
+averages over all that it is given: the shipped 2x network in tiles of 128 on a photograph of
+256x256, or of 256 on one of 512x512, differs from the whole by 0.3 or 0.4 of 255 on average and by
+4 at most. Its tiles fade into each other.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
-from srkit.data.images import as_rgb, denorm, to_image, to_tensor
+from srkit.data.images import denorm
+from srkit.models import InBf16, largest_layer, receptive_radius
+from srkit.picture_files import check_fits, prepared
 from srkit.weights import (
     METHODS,
     WeightsError,
     checkpoint_path,
     find_peer,
+    is_ours,
     load_generator,
+    load_other,
     load_peer,
     methods,
 )
+
+PRECISIONS = ("fp32", "bf16")
+
+GRID = 16  # where tiles begin: whole steps of SR-UGAN's U-Net, whose pooling depends on it
+
+# Overlaps of networks without a finite receptive field, in LR pixels: nearer than 8 to a tile's
+# edge SR-UGAN is off by up to 24 of 255, further in by what its averages differ, 1 at most.
+GLOBAL_MARGIN, GLOBAL_FADE = 16, 16
 
 INTERPOLATIONS = {name: Image.Resampling[name.upper()] for name in methods("interpolation")}
 
@@ -46,29 +68,86 @@ def upscale(
     scale: int = 2,
     checkpoint: str | Path | None = None,
     device: str = "cpu",
-    tile: int = 256,
+    tile: int | None = 256,
+    precision: str = "fp32",
 ) -> Image.Image:
     """Enlarge a picture `scale` times by interpolation or by a trained network.
 
     `model`: nearest, bilinear, bicubic; srresnet, srgan, sr-ugan or sr-ugan-large-batch (the
     shipped checkpoint of that scale, or `checkpoint`); leftthomas-srgan (`checkpoint`, or what
-    $SRKIT_LEFTTHOMAS names); "" for whatever `checkpoint` holds. Networks work on tiles of `tile`
-    input pixels where a side is longer.
-    Raises ValueError on an unknown model or scale, WeightsError where there is no checkpoint.
+    $SRKIT_LEFTTHOMAS names); "" for whatever `checkpoint` holds, ours or anybody's. Networks work
+    on tiles of `tile` input pixels where a side is longer; None takes a size from the free memory.
+    The result is upright and L, LA, RGB, RGBA or I;16, as the picture is (`prepared`).
+    Raises ValueError on an unknown model, scale or precision, WeightsError where there is no
+    checkpoint, PictureError where the result would not fit into memory.
     """
-    known = methods("interpolation", "network", "peer")
-    if model not in known and not (checkpoint and not model):
-        raise ValueError(f"unknown model {model!r}; accepted: {', '.join(known)}")
-    if not isinstance(scale, int) or scale < 1:
-        raise ValueError(f"scale must be a whole number of 1 or more, not {scale!r}")
-    image = as_rgb(image)
-    if model in INTERPOLATIONS:
-        size = (image.width * scale, image.height * scale)
-        return image.resize(size, INTERPOLATIONS[model])
-    path = Path(checkpoint) if checkpoint else weights_path(model, scale)
-    written = path.stat().st_mtime_ns if path.is_file() else 0
-    generator = trained_generator(model, scale, path, device, written)
-    return to_image(super_resolve(generator, to_tensor(image), tile))
+    return Upscaler(model, scale, checkpoint, device, tile, precision)(image)
+
+
+@dataclass(frozen=True)
+class Upscaler:
+    """What `upscale` is told, to be applied to many pictures; `twice` applies a 2x network two
+    times to enlarge 4 times, `progress` is called with the LR pixels that a network has done since.
+    """
+
+    model: str = "bicubic"
+    scale: int = 2
+    checkpoint: str | Path | None = None
+    device: str = "cpu"
+    tile: int | None = 256
+    precision: str = "fp32"
+    twice: bool = False
+    progress: Callable[[int], object] | None = None
+
+    def __post_init__(self) -> None:
+        known = methods("interpolation", "network", "peer")
+        if self.model not in known and not (self.checkpoint and not self.model):
+            raise ValueError(f"unknown model {self.model!r}; accepted: {', '.join(known)}")
+        if not isinstance(self.scale, int) or self.scale < 1:
+            raise ValueError(f"scale must be a whole number of 1 or more, not {self.scale!r}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"unknown precision {self.precision!r}; accepted: fp32, bf16")
+        if self.twice and self.scale != 4:
+            raise ValueError(f"twice 2x enlarges 4 times, not {self.scale}")
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        image = prepared(image)
+        check_fits(image.size, self.scale)
+        if self.twice:
+            once = replace(self, scale=2, twice=False)
+            return once(once(image))
+        size = (image.width * self.scale, image.height * self.scale)
+        if self.model in INTERPOLATIONS:
+            sr = image.resize(size, INTERPOLATIONS[self.model])
+        elif image.mode in ("LA", "RGBA"):
+            sr = self.by_network(visible_colours(image))
+            sr.putalpha(image.getchannel("A").resize(size, Image.Resampling.BICUBIC))
+        else:
+            sr = self.by_network(image)
+        sr.info = dict(image.info)
+        return sr
+
+    def loaded(self) -> nn.Module:
+        """The network that it applies, loaded once."""
+        scale = 2 if self.twice else self.scale
+        path = Path(self.checkpoint) if self.checkpoint else weights_path(self.model, scale)
+        written = path.stat().st_mtime_ns if path.is_file() else 0
+        return trained_generator(self.model, scale, path, self.device, self.precision, written)
+
+    def by_network(self, image: Image.Image) -> Image.Image:
+        """A picture of RGB, L or I;16 by the network."""
+        generator = self.loaded()
+        return super_resolve(generator, image, self.tile or free_tile(generator), self.progress)
+
+
+def visible_colours(image: Image.Image) -> Image.Image:
+    """A picture without its alpha. What is wholly transparent takes its neighbours' colours, so
+    that the hidden ones do not bleed into the edge of what is seen."""
+    alpha = image.getchannel("A")
+    near = image.convert("RGBa" if image.mode == "RGBA" else "La").filter(ImageFilter.BoxBlur(4))
+    colours, near = (one.convert(image.mode[:-1]) for one in (image, near.convert(image.mode)))
+    colours.paste(near, mask=alpha.point(lambda value: 255 * (value == 0)))
+    return colours
 
 
 def weights_path(model: str, scale: int) -> Path:
@@ -84,73 +163,168 @@ def weights_path(model: str, scale: int) -> Path:
 
 
 @lru_cache(maxsize=8)
-def trained_generator(model: str, scale: int, path: Path, device: str, written: int) -> nn.Module:
+def trained_generator(
+    model: str, scale: int, path: Path, device: str, precision: str, written: int
+) -> nn.Module:
     """The generator of a checkpoint, loaded once, and anew when the file is: `written` is its
     time."""
     if model in methods("peer"):
         generator = load_peer(path, scale)
+    elif not model and not is_ours(path):
+        generator = load_other(path, scale)
     else:
         generator, _ = load_generator(path, METHODS[model].source if model else None, scale)
-    return generator.to(device).to(memory_format=torch.channels_last)
+    if precision == "bf16" and getattr(generator, "can_bf16", True):
+        generator = InBf16(generator)
+    return generator.eval().to(device).to(memory_format=torch.channels_last)
+
+
+def checkpoint_scale(path: Path) -> int:
+    """How many times the network in a file enlarges. Raises WeightsError."""
+    generator = load_generator(path)[0] if is_ours(path) else load_other(path)
+    assert isinstance(generator.scale, int)
+    return generator.scale
+
+
+# --- Tiles ---------------------------------------------------------------------------------------
+
+
+def super_resolve(
+    generator: nn.Module,
+    image: Image.Image,
+    tile: int = 256,
+    progress: Callable[[int], object] | None = None,
+) -> Image.Image:
+    """A generator's prediction for one picture of any size: RGB, L or I;16, and so the result.
+
+    Pictures with a side over `tile` are cut into tiles that overlap as `tile_overlap` says. Each is
+    written into the result as it comes: beside it, memory holds one tile's activations and a row
+    of tiles. Where memory runs out, it begins again with tiles of half the side.
+    Raises ValueError where a tile is too small for its overlap.
+    """
+    if max(image.size) <= tile:
+        overlap = (0, 0)
+    else:
+        overlap = tile_overlap(generator)
+        tile_starts(max(image.size), tile, overlap)  # refuses a small tile
+    done: list[int] = []
+
+    def note(pixels: int) -> None:
+        done.append(pixels)
+        if progress:
+            progress(pixels)
+
+    try:
+        return in_tiles(generator, image, tile, overlap, note)
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        smaller = min(tile, max(image.size)) // 2
+        if not ran_out(error) or smaller < smallest_tile(tile_overlap(generator)):
+            raise
+    if progress:
+        progress(-sum(done))
+    return super_resolve(generator, image, smaller, progress)
+
+
+def ran_out(error: Exception) -> bool:
+    """Whether an error says that there is no more memory."""
+    said = str(error).lower()
+    known = ("can't allocate", "out of memory", "not enough memory", "could not allocate")
+    return isinstance(error, MemoryError) or any(text in said for text in known)
+
+
+def in_tiles(
+    generator: nn.Module,
+    image: Image.Image,
+    tile: int,
+    overlap: tuple[int, int],
+    note: Callable[[int], object],
+) -> Image.Image:
+    """The prediction tile by tile: a row of tiles is joined from left to right, then the rows from
+    top to bottom. `note` hears how many pixels of the picture each tile has added."""
+    scale, (width, height) = generator.scale, image.size
+    assert isinstance(scale, int)
+    margin, fade = (scale * pixels for pixels in overlap)
+    sr = Image.new(image.mode, (scale * width, scale * height))
+    bottom = 0
+    for top in tile_starts(height, tile, overlap):
+        below, right = min(top + tile, height), 0
+        row = Image.new(image.mode, (sr.width, scale * (below - top)))
+        for left in tile_starts(width, tile, overlap):
+            end = min(left + tile, width)
+            part = predict(generator, image.crop((left, top, end, below)))
+            row.paste(part, (scale * left, 0), joint(part.size, 0, margin, fade) if left else None)
+            note((end - right) * (below - bottom))
+            right = end
+        sr.paste(row, (0, scale * top), joint(row.size, 1, margin, fade) if top else None)
+        bottom = below
+    return sr
+
+
+def joint(size: tuple[int, int], axis: int, margin: int, fade: int) -> Image.Image:
+    """How a tile covers what is before it: not at all in its `margin`, where it lacks what lies
+    beyond its edge, then more and more over `fade` pixels, then wholly. `axis` 0 is from the left,
+    1 from the top; the mask has the tile's `size`."""
+    along = (torch.arange(size[axis]) + 0.5 - margin) / max(1, fade)
+    if not fade:
+        along = along.gt(0).float()
+    mask = along.clamp(0, 1).mul(255).round().byte().numpy()
+    shaped = mask[None, :] if axis == 0 else mask[:, None]
+    return Image.fromarray(np.ascontiguousarray(np.broadcast_to(shaped, size[::-1])))
 
 
 @torch.no_grad()
-def super_resolve(generator: nn.Module, lr: Tensor, tile: int = 256, overlap: int = 48) -> Tensor:
-    """A generator's prediction for one picture of any size, in bounded memory.
-
-    Pictures with a side over `tile` are cut into tiles that overlap by `overlap`; their
-    predictions fade into each other, so that no seam shows. Where the network reaches no further
-    than a quarter of `overlap`, the result is that of the whole picture. SR-UGAN's attention
-    averages over what it is given, so its tiles are close to the whole but not equal to it.
-
-    Shape: (3, H, W) in [0, 1] -> (3, scale*H, scale*W) in [0, 1], on the CPU.
-    """
-    if not 0 <= 2 * overlap <= tile:
-        raise ValueError(f"an overlap of {overlap} does not fit twice into a tile of {tile}")
+def predict(generator: nn.Module, part: Image.Image) -> Image.Image:
+    """A generator's prediction for a picture as a whole: RGB; or L or I;16, which it sees as RGB,
+    and of whose result the channels' mean is kept."""
+    top = 65_535 if part.mode == "I;16" else 255
+    pixels = torch.from_numpy(np.asarray(part, dtype=np.float32) / top)
+    lr = pixels.permute(2, 0, 1) if part.mode == "RGB" else pixels.expand(3, -1, -1)
     device = next(generator.parameters()).device
+    sr: Tensor = generator(lr[None].to(device, memory_format=torch.channels_last))
+    sr = denorm(sr.float())[0].permute(1, 2, 0)  # (scale*h, scale*w, 3) in [0, 1]
+    sr = sr if part.mode == "RGB" else sr.mean(-1)
+    array = sr.mul(top).round().cpu().numpy()
+    return Image.fromarray(array.astype(np.uint16 if top > 255 else np.uint8))
 
-    def predict(part: Tensor) -> Tensor:
-        batch = part[None].to(device, memory_format=torch.channels_last)
-        return denorm(generator(batch))[0].cpu()
 
-    height, width = lr.shape[-2:]
-    if max(height, width) <= tile:
-        return predict(lr)
-    scale = generator.scale
+@lru_cache(maxsize=8)
+def tile_overlap(generator: nn.Module) -> tuple[int, int]:
+    """(margin, fade) in LR pixels: how far from a tile's inner edge its result is left out, and
+    over how many more it fades. The margin is the receptive radius where a probe finds one."""
+    scale, probe = generator.scale, 128
     assert isinstance(scale, int)
-    total = torch.zeros(3, scale * height, scale * width)
-    weight = torch.zeros(1, scale * height, scale * width)
-    for top in tile_starts(height, tile, overlap):
-        for left in tile_starts(width, tile, overlap):
-            sr = predict(lr[:, top : top + tile, left : left + tile])
-            y, x = scale * top, scale * left
-            down = fade_in_out(y, sr.shape[1], scale * height, scale * overlap)
-            across = fade_in_out(x, sr.shape[2], scale * width, scale * overlap)
-            fade = down[:, None] * across  # (h, w)
-            total[:, y : y + sr.shape[1], x : x + sr.shape[2]] += fade * sr
-            weight[:, y : y + sr.shape[1], x : x + sr.shape[2]] += fade
-    return total / weight
+    radius = -(-receptive_radius(generator, probe) // scale)
+    return (radius, 0) if radius < probe // 2 - 1 else (GLOBAL_MARGIN, GLOBAL_FADE)
 
 
-def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
-    """Where tiles begin so that they cover `length`, the last one flush with the end."""
+def smallest_tile(overlap: tuple[int, int]) -> int:
+    """The smallest side of a tile of which something is left between its overlaps."""
+    return 2 * overlap[0] + overlap[1] + GRID
+
+
+def tile_starts(length: int, tile: int, overlap: tuple[int, int]) -> list[int]:
+    """Where tiles begin so that they cover `length`, on multiples of GRID. Raises ValueError where
+    `tile` is smaller than `smallest_tile`."""
     if length <= tile:
         return [0]
-    step = tile - overlap
-    return [*range(0, length - tile, step), length - tile]
+    if tile < smallest_tile(overlap):
+        raise ValueError(f"a tile of {tile} is too small here: take {smallest_tile(overlap)}")
+    step = (tile - 2 * overlap[0] - overlap[1]) // GRID * GRID
+    last = -(-(length - tile) // GRID) * GRID
+    return [*range(0, last, step), last]
 
 
-def fade_in_out(start: int, length: int, whole: int, overlap: int) -> Tensor:
-    """A tile's weights along one axis: zero in the outer quarter of the overlap, where a network
-    lacks what lies beyond the tile, then rising to 1 over the next half, so that two tiles fade
-    into each other and sum to 1. At the picture's own border nothing fades.
-
-    Shape: -> (length,).
-    """
-    rise = ((torch.arange(length) + 0.5 - overlap / 4) / max(0.5, overlap / 2)).clamp(0, 1)
-    weights = torch.ones(length)
-    if start > 0:
-        weights = torch.minimum(weights, rise)
-    if start + length < whole:
-        weights = torch.minimum(weights, rise.flip(0))
-    return weights
+@lru_cache(maxsize=8)
+def free_tile(generator: nn.Module) -> int:
+    """The side of a tile whose activations take a quarter of the free memory, at most 3/4 GiB on a
+    CPU and 8 GiB on a GPU; a float32 layer counts six times. On a GPU at most 1024; on a CPU at
+    most 256 or six overlaps, beyond which speed grows no more (caches)."""
+    device, overlap = next(generator.parameters()).device, tile_overlap(generator)
+    if device.type == "cuda":
+        free, most, side = torch.cuda.mem_get_info(device)[0], 8 << 30, 1024
+    else:
+        free, most = psutil.virtual_memory().available, 3 << 28
+        side = max(256, 6 * (2 * overlap[0] + overlap[1]))
+    pixels = min(free // 4, most) / (6 * 4 * largest_layer(generator))
+    fitting = int(min(side, pixels**0.5)) // GRID * GRID
+    return max(smallest_tile(overlap), fitting)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torchvision
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 from torchvision.models import vgg
@@ -20,6 +21,7 @@ from torchvision.models import vgg
 from srkit import paths
 from srkit.files import download, lock, replacing, sha256, write_text
 from srkit.models.build import build_generator, check_settings
+from srkit.models.inference import OtherGenerator
 from srkit.models.leftthomas import LeftthomasGenerator
 from srkit.models.vgg19 import VGG19, VGG19_LAYERS, _cut
 
@@ -71,9 +73,10 @@ LABELS |= {name + TWICE: f"{LABELS[name]} 2x, twice" for name in methods("networ
 
 
 def label(method: str, scale: int | None = 2) -> str:
-    """A method's label in tables; at 4x a network says that it enlarges so by itself."""
+    """A method's label in tables; at 4x a network says that it enlarges so by itself. A checkpoint
+    of anybody's is called as its file is."""
     native = method in methods("network") and scale not in (2, None)
-    return f"{LABELS[method]} native {scale}x" if native else LABELS[method]
+    return f"{LABELS[method]} native {scale}x" if native else LABELS.get(method, method)
 
 
 def load_state(path: str | Path) -> dict[str, Any]:
@@ -447,3 +450,43 @@ def _own_name(key: str, scale: int) -> str:
         return f"tail.{rest}"
     layer, what = rest.split(".")
     return f"upsample.{3 * int(stage) + {'conv': 0, 'prelu': 2}[layer]}.{what}"
+
+
+# --- Other people's architectures ----------------------------------------------------------------
+
+
+def is_ours(path: str | Path) -> bool:
+    """Whether a file is to be loaded by `load_generator`: a safetensors file that says what of ours
+    it holds, or one that is damaged or absent, which is said there."""
+    if Path(path).suffix.lower() in (".pth", ".pt", ".ckpt"):
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            return bool({METADATA, "settings"} & set(file.metadata() or {}))
+    except (SafetensorError, OSError):
+        return True
+
+
+def load_other(path: str | Path, scale: int | None = None) -> OtherGenerator:
+    """A generator of any architecture that spandrel recognises by its weights, in evaluation mode:
+    safetensors or a PyTorch state dict, of which no code is run.
+
+    Raises WeightsError where spandrel is not installed, does not know it, or the scale is another.
+    """
+    try:
+        import spandrel
+    except ImportError as error:
+        more = 'pip install "srkit[any-model]"'
+        raise WeightsError(f"{path} is no srkit checkpoint; for others: {more}") from error
+    safe = Path(path).suffix.lower() == ".safetensors"
+    state = load_file(path) if safe else load_state(path)
+    try:
+        found = spandrel.MAIN_REGISTRY.load(spandrel.canonicalize_state_dict(state))
+        generator = OtherGenerator(found)
+    except Exception as error:  # architectures fail in as many ways as there are of them
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise WeightsError(f"{path} holds no network that spandrel can load: {what}") from error
+    if scale not in (None, generator.scale):
+        name = generator.architecture
+        raise WeightsError(f"{path} holds {name} at {generator.scale}x, not scale {scale}")
+    return generator.eval()

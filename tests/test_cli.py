@@ -5,14 +5,16 @@ import sys
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from srkit.cli import main, parse_setting, parser
+from srkit.cli.pictures import INTERPOLATIONS, MODELS, NETWORKS
 from srkit.losses import Weights
-from srkit.models import VGG19
+from srkit.models import VGG19, build_generator
 from srkit.training.recipes import recipe
 from srkit.training.run_folder import read_log
-from srkit.weights import load_generator
+from srkit.weights import load_generator, methods, save_generator
 
 SMOKE = ["train", "--preset", "smoke", "--device", "cpu"]
 
@@ -251,29 +253,36 @@ def test_a_good_setting(text, expected):
     [
         (["--help"], 0, "pack      decode photographs once"),
         (["train", "--help"], 0, "--keep-out FOLDER"),
+        (["upscale", "--help"], 0, "--precision {auto,bf16,fp32}"),
         (["train", "--colour"], 2, "unrecognized arguments: --colour"),
         (["bench", "speed"], 2, "invalid choice: 'speed'"),
         ([], 2, "required: COMMAND"),
     ],
 )
 def test_help_and_errors_about_options_load_nothing_heavy(arguments, code, said):
+    done = in_a_new_process(arguments)
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr and "heavy: []" in done.stdout
+
+
+def in_a_new_process(arguments: list[str]) -> subprocess.CompletedProcess:
+    """A command that prints in the end which of the modules that take long it has loaded."""
     program = (
         "import sys\n"
         "from srkit.cli import main\n"
         "try:\n"
-        "    main(sys.argv[1:])\n"
+        "    sys.exit(main(sys.argv[1:]))\n"
         "finally:\n"
         "    heavy = {'torch', 'numpy', 'matplotlib', 'PIL', 'papermill'}\n"
         "    print('heavy:', sorted(heavy & set(sys.modules)))\n"
     )
     command = [sys.executable, "-c", program, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == code
-    assert said in done.stdout + done.stderr and "heavy: []" in done.stdout
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_every_command_has_its_function():
     options = {"report": [], "lab": [], "upscale": ["a", "b"], "evaluate": [], "fid": ["a"]}
+    options |= {"models": []}
     options |= {"bench": ["fid"], "train": [], "ablation": [], "ship": ["run"]}
     for name, needed in (options | {"pack": ["--out", "packed"]}).items():
         assert parser().parse_args([name, *needed]).run.__name__ == f"run_{name}"
@@ -310,3 +319,145 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
     command = ["train", "--recipe", "srresnet", "--preset", "smoke", "--device", "cpu"]
     assert main([*command, "--out", str(tmp_path / "file" / "out")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+# --- upscale -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pictures(make_folder):
+    """Three pictures, a damaged one between them, and one in a subfolder."""
+    root = make_folder({"a.png": (13, 9), "c.jpg": (8, 8), "sub/a.png": (5, 4)})
+    (root / "b.png").write_bytes((root / "a.png").read_bytes()[:100])
+    return root
+
+
+def size(path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+def test_the_models_of_the_command_are_those_of_the_table():
+    assert methods("interpolation") == list(INTERPOLATIONS)
+    assert methods("network") == list(NETWORKS)
+    assert methods("interpolation", "network", "peer") == list(MODELS)
+
+
+@pytest.mark.parametrize("model", ["bicubic", "srgan"])
+def test_one_bad_picture_does_not_stop_the_others(pictures, tmp_path, capsys, model):
+    out = tmp_path / "out"
+    assert main(["upscale", str(pictures), "-o", str(out), "--model", model]) == 1
+    printed = capsys.readouterr()
+    assert "3 done, 0 kept, 1 failed" in printed.out
+    assert printed.err.startswith(f"srkit: {pictures / 'b.png'} is no readable picture")
+    written = {str(f.relative_to(out)): size(f) for f in out.rglob("*.*")}
+    assert written == {"a.png": (26, 18), "c.jpg": (16, 16), "sub/a.png": (10, 8)}
+
+
+def test_what_is_there_is_kept_unless_forced(pictures, tmp_path, capsys):
+    source, target = str(pictures / "a.png"), tmp_path / "big.png"
+    command = ["upscale", source, str(target), "--model", "bicubic"]
+    assert main(command) == 0
+    assert main(command) == 2  # two sources, or a target that is there?
+    assert "-o TARGET" in capsys.readouterr().err
+    target.write_bytes(b"mine")
+    command = ["upscale", source, "-o", str(target), "--model", "bicubic"]
+    assert main(command) == 0 and target.read_bytes() == b"mine"
+    assert "0 done, 1 kept" in capsys.readouterr().out
+    assert main([*command, "--force"]) == 0 and size(target) == (26, 18)
+
+
+def test_several_sources_twice_and_another_format(pictures, tmp_path):
+    sources = [str(pictures / "a.png"), str(pictures / "sub")]
+    out = tmp_path / "out"
+    command = ["upscale", *sources, "-o", str(out), "--model", "srresnet", "--twice"]
+    assert main([*command, "--format", "tif", "--precision", "fp32"]) == 0
+    assert {f.name: size(f) for f in out.iterdir()} == {"a.tif": (52, 36), "a-2.tif": (20, 16)}
+
+
+def test_a_checkpoint_brings_its_own_scale(pictures, tmp_path, capsys):
+    settings = {"model": "srgan", "scale": 4, "blocks": 0, "width": 4}
+    file = save_generator(tmp_path / "x.safetensors", build_generator(settings), settings, {})
+    command = ["upscale", str(pictures / "a.png"), "-o", str(tmp_path / "big.png")]
+    assert main([*command, "--checkpoint", str(file)]) == 0
+    assert size(tmp_path / "big.png") == (52, 36)
+    assert main([*command, "--force", "--checkpoint", str(file), "--scale", "2"]) == 2
+    assert "not scale 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["{a}", "-o", "{out}", "--model", "esrgan"], "unknown model 'esrgan'; accepted: nearest"),
+        (["{a}", "-o", "{out}", "--scale", "0"], "whole number of 1 or more"),
+        (
+            ["{a}", "-o", "{out}", "--scale", "3"],
+            "no 3x checkpoint of sr-ugan; accepted: 2x and 4x",
+        ),
+        (["{a}", "-o", "{out}", "--scale", "4", "--model", "srresnet"], "or 4x with --twice"),
+        (["{a}", "-o", "{out}", "--scale", "2", "--twice"], "--twice enlarges 4 times, not 2"),
+        (["{a}", "-o", "{out}", "--tile", "0"], "--tile must be a number of pixels"),
+        (["{a}", "-o", "{out}", "--checkpoint", "{out}/none.pth"], "no checkpoint at"),
+        (["{a}", "{a}"], "where to write? Say so with -o TARGET"),
+        (["{a}"], "where to write?"),
+        (["{a}", "{a}", "{a}"], "where to write?"),
+        (["{root}/none.png", "{out}"], "no picture or folder at"),
+        (["{a}", "{out}.xyz"], "ends with none of"),
+        (["{a}", "{out}.png", "--format", "jpg"], "ends otherwise than --format says"),
+        (["{a}", "-o", "{a}"], "is a source and would be lost"),
+        (["{root}", "-o", "{root}"], "is a source and would be lost"),
+        (["{a}", "-o", "{a}/below.png"], "is no folder"),
+        (["{empty}", "-o", "{out}"], "no pictures under"),
+    ],
+)
+def test_bad_arguments_of_upscale_are_one_line_without_torch(pictures, tmp_path, arguments, said):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    names = {"a": pictures / "a.png", "root": pictures, "out": tmp_path / "out", "empty": empty}
+    before = sorted(tmp_path.rglob("*"))
+    done = in_a_new_process(["upscale", *(text.format(**names) for text in arguments)])
+    assert done.returncode == 2 and "torch" not in done.stdout, done
+    assert said in done.stderr and done.stderr.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_single_picture_that_cannot_be_done_is_one_line(pictures, tmp_path, capsys):
+    command = ["upscale", "-o", str(tmp_path / "out"), "--model", "bicubic"]
+    assert main([*command, str(pictures / "b.png")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main([*command, str(pictures / "a.png"), "--scale", "100000"]) == 2
+    printed = capsys.readouterr().err
+    assert "a.png: 1300000x900000 pixels need" in printed and "smaller scale" in printed
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_full_disk_fails_one_picture_and_leaves_nothing_half_written(
+    pictures, tmp_path, capsys, monkeypatch
+):
+    save = Image.Image.save
+
+    def full(self, file, *arguments, **options):
+        if self.size == (16, 16):
+            file.write(b"half")
+            raise OSError(28, "No space left on device")
+        save(self, file, *arguments, **options)
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    (pictures / "b.png").unlink()
+    out = tmp_path / "out"
+    assert main(["upscale", str(pictures), "-o", str(out), "--model", "bicubic"]) == 1
+    assert "c.jpg: [Errno 28] No space left" in capsys.readouterr().err
+    assert sorted(f.name for f in out.rglob("*.*")) == ["a.png", "a.png"]
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_the_command_takes_bf16_where_that_is_fast(pictures, tmp_path, monkeypatch, fast):
+    taken = []
+    monkeypatch.setattr("srkit.devices.has_fast_bf16", lambda device: fast)
+    monkeypatch.setattr(
+        "srkit.cli.pictures.upscale_files", lambda upscaler, *_: taken.append(upscaler.precision)
+    )
+    command = ["upscale", str(pictures / "a.png"), "-o", str(tmp_path / "out")]
+    for precision in ("auto", "bf16", "fp32"):
+        main([*command, "--precision", precision])
+    assert taken == ["bf16" if fast else "fp32", "bf16", "fp32"]

@@ -23,9 +23,9 @@ PAGES = README + "".join(f.read_text(encoding="utf-8") for f in ROOT.glob("srkit
 ORDER = [
     name
     for line in """
-paths files devices
+paths files devices picture_files
 models.blocks models.srgan models.srugan models.unet_discriminator models.vgg19 models.leftthomas
-models.probes models.build
+models.probes models.build models.inference
 losses
 data.images data.photos data.packed data.sources data.crops data.leakage
 metrics weights upscale
@@ -33,7 +33,8 @@ fid.inception fid.frechet fid.uncertainty fid.features fid.folders
 training.recipes training.as_published training.distributed training.diagnostics training.state
 training.step training.checkpoints training.run_folder training.loop
 evaluation.results evaluation.lpips evaluation.measure evaluation.ablation evaluation.context
-evaluation.tables evaluation.bench_fid evaluation.bench_training
+evaluation.tables evaluation.bench_fid evaluation.bench_training evaluation.bench_upscale
+evaluation.cards
 notebook.figures notebook.charts notebook.diagrams notebook.session notebook.live notebook.widgets
 notebook.report
 cli.options cli.notebooks cli.pictures cli.training cli.entry __main__

@@ -31,6 +31,7 @@ def parser() -> ArgumentParser:
     notebooks.add_report(commands)
     notebooks.add_lab(commands)
     pictures.add_upscale(commands)
+    pictures.add_models(commands)
     pictures.add_evaluate(commands)
     pictures.add_fid(commands)
     pictures.add_bench(commands)

@@ -1,42 +1,175 @@
-"""`srkit upscale`, `evaluate`, `fid` and `bench`."""
+"""`srkit upscale`, `models`, `evaluate`, `fid` and `bench`."""
 
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from srkit.cli.options import Commands, add_command, chosen_photos
 
+if TYPE_CHECKING:
+    from srkit.upscale import Upscaler
+
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
+NETWORKS = ("srresnet", "srgan", "sr-ugan", "sr-ugan-large-batch")
+MODELS = (*INTERPOLATIONS, *NETWORKS, "leftthomas-srgan")  # as METHODS, which is slow to import
+
+# What a picture can fail at while the others go on; RuntimeError is torch's, out of memory.
+PICTURE_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
+
+BAR = "{l_bar}{bar}| {n:.1f}/{total:.1f} MP [{elapsed}<{remaining}, {rate_fmt}]"
+
 
 def add_upscale(commands: Commands) -> None:
-    option = add_command(commands, run_upscale, "enlarge a picture or a folder of pictures")
-    option("source", type=Path, help="a picture, or a folder of pictures")
-    option("target", type=Path, help="the file or folder to write")
-    option("--model", default="sr-ugan", help="bicubic, ..., srgan or sr-ugan")
-    option("--scale", type=int, default=2)
-    option("--checkpoint", type=Path, help="instead of the shipped one")
+    option = add_command(commands, run_upscale, "enlarge pictures, and folders of pictures")
+    about = "pictures and folders; or, without -o, one and a target that is not there yet"
+    option("sources", nargs="+", metavar="SOURCE", help=about)
+    about = "folder to write to; for one picture also a file"
+    option("-o", "--out", metavar="TARGET", help=about)
+    formats = ("jpg", "png", "webp", "tif", "bmp")
+    option("--format", choices=formats, help="of what is written; default: each source's")
+    option("--model", metavar="NAME", help=f"{', '.join(MODELS)}; default: sr-ugan")
+    option("--scale", type=int, help="2 or 4, of interpolations any; default: 2")
+    option("--twice", action="store_true", help="apply the 2x network two times for 4x")
+    about = "a network in place of the shipped one, ours or of any kind that spandrel knows"
+    option("--checkpoint", type=Path, metavar="FILE", help=about)
+    about = "auto is bf16 where that is fast, at most 1 of 255 from fp32 nearly everywhere"
+    option("--precision", choices=("auto", "bf16", "fp32"), default="auto", help=about)
+    about = "pixels a side that a network takes at once; default: by the free memory"
+    option("--tile", type=int, metavar="PIXELS", help=about)
+    option("--force", action="store_true", help="replace targets that are there")
     option("--device")
 
 
 def run_upscale(options: Namespace) -> int:
-    """`srkit upscale`: PNG or whatever the target's name says, one line a picture."""
-    from PIL import Image
+    """`srkit upscale`: a line a picture, a summary, and the exit code: 0 where all is done, 1 where
+    some of several pictures failed. Bad arguments are found before torch is loaded."""
+    model, scale = model_and_scale(options)
+    sources, out = sources_and_target(options)
+    from srkit.picture_files import plan
 
-    from srkit.data.photos import read_photo
-    from srkit.data.sources import photo_files
-    from srkit.devices import pick_device
-    from srkit.upscale import upscale
+    pairs = plan(sources, out, f".{options.format}" if options.format else "")
+    from srkit.devices import has_fast_bf16, pick_device
+    from srkit.upscale import Upscaler, checkpoint_scale
 
-    device = str(pick_device(options.device))
-    if not options.source.exists():
-        raise FileNotFoundError(f"no picture or folder at {options.source}")
-    folder = options.source.is_dir()
-    for file in photo_files(options.source) if folder else [options.source]:
-        target = options.target / f"{file.stem}.png" if folder else options.target
-        picture = Image.fromarray(read_photo(file))
-        sr = upscale(picture, options.model, options.scale, options.checkpoint, device)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        sr.save(target)
-        print(f"{file.name} {picture.width}x{picture.height} -> {target} {sr.width}x{sr.height}")
+    device, precision = pick_device(options.device), options.precision
+    if precision == "auto":
+        precision = "bf16" if has_fast_bf16(device) else "fp32"
+    scale = scale or checkpoint_scale(options.checkpoint)
+    more = (str(device), options.tile, precision, options.twice)
+    return upscale_files(Upscaler(model, scale, options.checkpoint, *more), pairs, options.force)
+
+
+def model_and_scale(options: Namespace) -> tuple[str, int | None]:
+    """The model, "" for what a checkpoint holds, and the scale, None for the checkpoint's. Raises
+    ValueError where there is no such model, or not at that scale."""
+    from srkit import paths
+
+    file, model = options.checkpoint, options.model or ("" if options.checkpoint else "sr-ugan")
+    if model and model not in MODELS:
+        raise ValueError(f"unknown model {model!r}; accepted: {', '.join(MODELS)}")
+    scale = options.scale or (4 if options.twice else None if file else 2)
+    if options.scale is not None and options.scale < 1:
+        raise ValueError(f"--scale must be a whole number of 1 or more, not {options.scale}")
+    if options.twice and scale != 4:
+        raise ValueError(f"--twice enlarges 4 times, not {scale}")
+    if options.tile is not None and options.tile < 1:
+        raise ValueError(f"--tile must be a number of pixels, not {options.tile}")
+    if file and not file.is_file():
+        raise ValueError(f"no checkpoint at {file}: see that the name is right")
+    if model in NETWORKS and not file:
+        there = {int(f.stem[-1]) for f in paths.CHECKPOINTS.glob(f"{model}_x?.safetensors")}
+        if (2 if options.twice else scale) not in there:
+            known = " and ".join(f"{one}x" for one in sorted(there)) or "none"
+            twice = ", or 4x with --twice" if scale == 4 and 2 in there else ""
+            raise ValueError(f"no {scale}x checkpoint of {model}; accepted: {known}{twice}")
+    return model, scale
+
+
+def sources_and_target(options: Namespace) -> tuple[list[Path], str]:
+    """The sources, and where to write: -o, or the last of two where nothing of that name is there.
+    Raises ValueError where nobody said."""
+    names, out = list(options.sources), options.out
+    if out is None and len(names) == 2 and not Path(names[1]).exists():
+        out = names.pop()
+    if out is None:
+        there = f"; {names[-1]} is there already" if len(names) == 2 else ""
+        raise ValueError(f"where to write? Say so with -o TARGET{there}")
+    return [Path(name) for name in names], out
+
+
+def upscale_files(upscaler: "Upscaler", pairs: list[tuple[Path, Path]], force: bool) -> int:
+    """Each source enlarged into its target; the exit code."""
+    from tqdm import tqdm
+
+    if upscaler.model not in INTERPOLATIONS:
+        upscaler.loaded()
+    millions = {source: megapixels(source) for source, _ in pairs}
+    each = 5 if upscaler.twice else 1  # the second pass has four times the pixels
+    failed: list[str] = []
+    done = kept = 0
+    total = each * sum(millions.values())
+    with tqdm(total=total, unit="MP", disable=None, bar_format=BAR) as bar:
+        upscaler = replace(upscaler, progress=lambda pixels: bar.update(pixels / 1e6))
+        end = 0.0
+        for source, target in pairs:
+            end += each * millions[source]
+            try:
+                if target.exists() and not force:
+                    kept += 1
+                    bar.write(f"{source} kept: {target} is there; replace it with --force")
+                else:
+                    bar.write(upscale_file(upscaler, source, target))
+                    done += 1
+            except PICTURE_ERRORS as error:
+                failed.append(str(error) if str(source) in str(error) else f"{source}: {error}")
+                bar.write(f"{source} failed")
+            bar.update(end - bar.n)
+    if len(pairs) == 1 and failed:
+        raise ValueError(failed[0])
+    print(f"{done} done, {kept} kept, {len(failed)} failed")
+    for line in failed:
+        print(f"srkit: {line}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def megapixels(source: Path) -> float:
+    """By a picture's header; 0 where it has none, which is said when its turn comes."""
+    from srkit.picture_files import PictureError, open_picture
+
+    try:
+        with open_picture(source) as image:
+            return image.width * image.height / 1e6
+    except PictureError:
+        return 0.0
+
+
+def upscale_file(upscaler: "Upscaler", source: Path, target: Path) -> str:
+    """Enlarge one file; returns a line about it. Raises PICTURE_ERRORS."""
+    from srkit.picture_files import check_fits, open_picture, read_picture, write_picture
+
+    with open_picture(source) as header:
+        check_fits(header.size, upscaler.scale, target.suffix)
+    image = read_picture(source)
+    sr = upscaler(image)
+    notes = [*sr.info.get("notes", ()), *write_picture(sr, target)]
+    about = f" ({', '.join(notes)})" if notes else ""
+    sizes = [f"{width}x{height}" for width, height in (image.size, sr.size)]
+    return f"{source} {sizes[0]} -> {target} {sizes[1]}{about}"
+
+
+def add_models(commands: Commands) -> None:
+    option = add_command(commands, run_models, "what the shipped networks are, and their limits")
+    option("name", nargs="?", help="such as sr-ugan or sr-ugan_x4; default: all, a line each")
+
+
+def run_models(options: Namespace) -> int:
+    """`srkit models`: the model card of one network, or a list of all."""
+    from srkit.evaluation.cards import cards, overview
+
+    print(cards(options.name) if options.name else overview(), end="")
     return 0
 
 
@@ -49,6 +182,8 @@ def add_evaluate(commands: Commands) -> None:
     option("--photographs", type=int, help="how many to measure; default: all")
     option("--scale", type=int, default=2)
     option("--methods", nargs="+", help="default: all that there are at this scale")
+    about = "measure this network too, ours or of any kind that spandrel knows"
+    option("--checkpoint", type=Path, metavar="FILE", help=about)
     about = "FID by protocol, layer, N and resolution instead"
     option("--sensitivity", action="store_true", help=about)
     about = "compare with its rows; exit code 1 if they differ"
@@ -65,6 +200,9 @@ def run_evaluate(options: Namespace) -> int:
     device, scale = str(pick_device(options.device)), options.scale
     photos = chosen_photos(options, options.split)
     methods = options.methods or measure.available_methods(scale)
+    files = {options.checkpoint.stem: options.checkpoint} if options.checkpoint else {}
+    measure.check_checkpoints(files, scale)
+    methods = [*methods, *files]
     networks, note = measure.available_inception(device, every_layer=options.sensitivity)
     print(f"{photos.name}: {len(photos)} photographs, {scale}x, on {device}\n{note}")
     if options.sensitivity:
@@ -75,7 +213,7 @@ def run_evaluate(options: Namespace) -> int:
         rows = measure.sensitivity(photos, networks[0], run, sizes=sizes)
     else:
         run = results.Run("evaluate", device=device)
-        rows = measure.measure(methods, photos, scale, run, networks)
+        rows = measure.measure(methods, photos, scale, run, networks, files)
         print(results.markdown(*tables.method_table(rows, methods)), end="")
     tables.record(options.record, rows)
     if options.check:
@@ -127,14 +265,14 @@ def run_fid(options: Namespace) -> int:
 
 def add_bench(commands: Commands) -> None:
     option = add_command(commands, run_bench, "measure speed against other programs")
-    option("what", choices=["fid", "train"])
+    option("what", choices=["fid", "train", "upscale"])
     option("--weights", help="Inception file; default: untrained, which takes as long")
     option("--data", help="the photographs to time on")
     option("--quick", action="store_true", help="toy sizes, to see that it runs")
     option("--batch", type=int, help="of bench train; default: 32 on a GPU, else 1")
     option("--rounds", type=int, default=5, help="alternated repetitions")
     option("--record")
-    option("--device", default=None, help="auto, cpu or cuda; default: cpu for fid, auto for train")
+    option("--device", default=None, help="auto, cpu or cuda; default: cpu for fid, else auto")
 
 
 def run_bench(options: Namespace) -> int:
@@ -142,10 +280,13 @@ def run_bench(options: Namespace) -> int:
     from srkit.evaluation import tables
     from srkit.evaluation.bench_fid import bench_fid, summary
     from srkit.evaluation.bench_training import bench_train
+    from srkit.evaluation.bench_upscale import bench_upscale
 
     rounds, quick = options.rounds, options.quick
     if options.what == "fid":
         rows = bench_fid(options.data, options.weights, rounds, quick, options.device or "cpu")
+    elif options.what == "upscale":
+        rows = bench_upscale(rounds, quick, options.device or "auto")
     else:
         rows = bench_train(options.batch, rounds, quick, options.device or "auto")
     print(summary(rows), end="")

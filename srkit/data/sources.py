@@ -12,8 +12,9 @@ from srkit.data.images import DataError
 from srkit.data.packed import PackedItems
 from srkit.data.photos import Photos, read_photo, tell_left_out
 from srkit.files import SILENCE
+from srkit.picture_files import FORMATS
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+SUFFIXES = set(FORMATS)
 
 # The colour photographs in scikit-image's wheel: subject -> files, split by photograph.
 EMBEDDED: dict[str, dict[str, tuple[str, ...]]] = {

@@ -37,8 +37,9 @@ from srkit.fid.inception import (
 )
 from srkit.fid.uncertainty import bootstrap_all, interval, kid
 from srkit.files import sha256
-from srkit.upscale import INTERPOLATIONS, upscale
+from srkit.upscale import INTERPOLATIONS, checkpoint_scale, upscale
 from srkit.weights import (
+    METHODS,
     TWICE,
     WeightsError,
     checkpoint_path,
@@ -91,6 +92,16 @@ def available_methods(scale: int) -> list[str]:
     twice = [name + TWICE for name in networks if scale == 4 and checkpoint_path(name, 2).is_file()]
     peers = [name for name in methods("peer") if find_peer(name, scale)]
     return [*INTERPOLATIONS, *twice, *native, *peers]
+
+
+def check_checkpoints(files: Mapping[str, Path], scale: int) -> None:
+    """Raise WeightsError or ValueError, before any work, where one of these networks cannot be
+    loaded, is of another scale, or is called as a method of ours."""
+    for name, file in files.items():
+        if name in METHODS:
+            raise ValueError(f"{file} would be measured as {name!r}: rename the file")
+        if (held := checkpoint_scale(file)) != scale:
+            raise WeightsError(f"{file} enlarges {held} times, not {scale}: use --scale {held}")
 
 
 def weights_of(method: str, scale: int, preset: str | None = None) -> str | None:

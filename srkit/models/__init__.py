@@ -19,6 +19,10 @@ from srkit.models.build import (
     check_model,
     quick_start,
 )
+from srkit.models.inference import (
+    InBf16,
+    OtherGenerator,
+)
 from srkit.models.leftthomas import (
     LeftthomasGenerator,
 )
@@ -27,6 +31,7 @@ from srkit.models.probes import (
     count_parameters,
     effective_radius,
     gradient_map,
+    largest_layer,
     receptive_field,
     receptive_radius,
 )

@@ -83,3 +83,20 @@ def effective_radius(field: Tensor, scale: int = 2, share: float = 0.9) -> int:
     distance = torch.maximum(offsets[:, None], offsets[None, :])  # (lr_size, lr_size)
     within = [float(field[distance <= reach].sum()) for reach in range(int(distance.max()) + 1)]
     return scale * next(r for r, total in enumerate(within) if total >= share * within[-1])
+
+
+@torch.no_grad()
+def largest_layer(generator: nn.Module, lr_size: int = 64) -> float:
+    """The values that the largest output of a layer has for each input pixel: what memory grows
+    with."""
+    sizes: list[int] = []
+
+    def note(_: nn.Module, __: object, out: object) -> None:
+        sizes.append(out.numel() if isinstance(out, Tensor) else 0)
+
+    hooks = [module.register_forward_hook(note) for module in generator.modules()]
+    device = next(generator.parameters()).device
+    generator(torch.zeros(1, 3, lr_size, lr_size, device=device))
+    for hook in hooks:
+        hook.remove()
+    return max(sizes) / lr_size**2

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from srkit.cli import main
-from srkit.evaluation import bench_fid, bench_training, results
+from srkit.evaluation import bench_fid, bench_training, bench_upscale, results
 from srkit.fid.inception import FIDInception, fold_batchnorm
 from srkit.training.recipes import recipe
 from srkit.training.step import train_step
@@ -151,3 +151,28 @@ def test_the_counted_work_of_an_update_is_that_of_its_parts():
     # forward and twice that backward; the frozen networks pass only the gradient of their input
     expected = 3 * g + (2 * 3 + 2) * d + (1 + 2) * phi
     assert found / 1e9 == pytest.approx(expected, rel=0.1)
+
+
+def test_bench_upscale_compares_tiles_and_precisions_with_the_plain_run(tmp_path, capsys):
+    record = tmp_path / "rows.json"
+    command = ["bench", "upscale", "--quick", "--rounds", "1", "--device", "cpu"]
+    assert main([*command, "--record", str(record)]) == 0
+    assert "| srgan: srkit, bf16, tile 64 |" in capsys.readouterr().out
+    rows = results.load(record)
+    assert {row["method"] for row in rows} == {"srgan", "sr-ugan"}
+    variants = {f"srkit, {kind}, tile {tile}" for kind in ("fp32", "bf16") for tile in (64, 96)}
+    assert {row["variant"] for row in rows} == variants | {"plain"}
+    metrics = {"megapixels/s", "rate / the plain run's", "peak memory (GiB)"}
+    assert {row["metric"] for row in rows} == metrics
+    values = {(row["method"], row["variant"], row["metric"]): row["value"] for row in rows}
+    for method in ("srgan", "sr-ugan"):
+        assert values[method, "plain", "rate / the plain run's"] == 1
+        for variant in variants:  # 3 digits each
+            speed, plain = (values[method, v, "megapixels/s"] for v in (variant, "plain"))
+            rate = values[method, variant, "rate / the plain run's"]
+            assert rate == pytest.approx(speed / plain, rel=0.02)
+
+
+def test_peak_memory_is_what_is_held_at_once():
+    peak = bench_upscale.peak_memory(lambda: np.ones(2**26).sum(), "cpu")  # half a GiB
+    assert 0.45 < peak < 1

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from srkit import metrics
 from srkit.cli import main
@@ -12,6 +14,7 @@ from srkit.fid.features import inception_features
 from srkit.fid.frechet import FewImagesWarning, Statistics, frechet_distance
 from srkit.fid.inception import FIDInception
 from srkit.fid.uncertainty import kid
+from srkit.files import sha256
 from srkit.notebook import session
 from srkit.upscale import upscale
 
@@ -87,13 +90,40 @@ def test_evaluate_command_prints_the_table_and_records_rows(tmp_path, capsys):
     assert "magic" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_evaluate_measures_anybody_s_checkpoint_like_a_peer(tmp_path, capsys, suffix):
+    pytest.importorskip("spandrel", reason="spandrel is not installed")
+    from spandrel.architectures.Compact import Compact
+
+    (tmp_path / "in").mkdir()
+    Image.fromarray(photos(1, 96)[0]).save(tmp_path / "in" / "a.png")
+    file, state = tmp_path / f"theirs.{suffix}", Compact(num_feat=4, num_conv=1, upscale=2)
+    if suffix == "pth":
+        torch.save(state.state_dict(), file)
+    else:
+        save_file(state.state_dict(), file)
+    record = tmp_path / "rows.json"
+    command = ["evaluate", "--data", str(tmp_path / "in"), "--methods", "bicubic", "--device"]
+    command += ["cpu", "--record", str(record), "--checkpoint", str(file)]
+    assert main(command) == 0
+    assert "| theirs |" in capsys.readouterr().out
+    rows = results.select(results.load(record), method="theirs")
+    assert {row["weights"] for row in rows} == {sha256(file)[:12]}
+    with Image.open(tmp_path / "in" / "a.png") as hr:
+        sr = upscale(bicubic_lr_pil(hr, 2), "", 2, file)
+        expected = metrics.psnr(sr, hr, "y", 2)
+    assert results.value(rows, metric="PSNR") == pytest.approx(expected, rel=1e-5)
+    assert main([*command, "--scale", "4"]) == 2
+    assert "enlarges 2 times, not 4: use --scale 2" in capsys.readouterr().err
+
+
 def test_upscale_command_writes_pictures_of_the_right_size(tmp_path, capsys):
     Image.new("RGB", (37, 53), (9, 99, 199)).save(tmp_path / "in.png")
     target = tmp_path / "out.png"
     assert main(["upscale", str(tmp_path / "in.png"), str(target), "--model", "bicubic"]) == 0
     with Image.open(target) as made:
         assert made.size == (74, 106)
-    assert main(["upscale", str(tmp_path / "none.png"), str(target)]) == 2
+    assert main(["upscale", str(tmp_path / "none.png"), str(tmp_path / "other.png")]) == 2
     assert "none.png" in capsys.readouterr().err
 
 

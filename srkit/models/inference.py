@@ -1,0 +1,67 @@
+"""Generators as they are run, not trained: in bf16, and of other people's architectures."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+FP32_LAYERS = ("head", "merge")  # what all of SRGAN's residual blocks add to
+
+
+class InFp32(nn.Module):
+    """A layer that runs in float32 among others in bf16."""
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return self.layer(x.float())
+
+
+class InBf16(nn.Module):
+    """A generator that multiplies in bf16. SRGAN's first layer and the last of its long skip, a
+    tenth of its work, stay in float32: its blocks then add to a float32 sum, and the shipped SRGAN
+    and SRResNet differ from float32 by at most 1 of 255 everywhere, not in 98% of all values.
+
+    Shape: (B, 3, H, W) in [0, 1] -> (B, 3, scale*H, scale*W), float32. Changes `generator`.
+    """
+
+    def __init__(self, generator: nn.Module):
+        super().__init__()
+        for name in FP32_LAYERS:
+            if hasattr(generator, name):
+                setattr(generator, name, InFp32(getattr(generator, name)))
+        self.generator, self.scale = generator, generator.scale
+
+    def forward(self, lr: Tensor) -> Tensor:
+        with torch.autocast(lr.device.type, torch.bfloat16):
+            return self.generator(lr).float()
+
+
+class OtherGenerator(nn.Module):
+    """A generator of an architecture that the spandrel library knows, in our ranges.
+
+    `found` is spandrel's description: its own network takes and gives [0, 1], may have to be padded
+    to a multiple (which spandrel does), and has scale and channels as its weights say.
+
+    Shape: (B, 3, H, W) in [0, 1] -> (B, 3, scale*H, scale*W) in [-1, 1].
+    Raises ValueError where it is not from RGB to RGB.
+    """
+
+    def __init__(self, found: Any):
+        super().__init__()
+        channels = (found.input_channels, found.output_channels)
+        if channels != (3, 3):
+            raise ValueError(f"it maps {channels[0]} channels to {channels[1]}, not RGB to RGB")
+        self.network, self.found, self.scale = found.model, found, found.scale
+        self.architecture, self.can_bf16 = found.architecture.name, found.supports_bfloat16
+
+    def forward(self, lr: Tensor) -> Tensor:
+        height, width = lr.shape[-2:]
+        wide, high = self.found.size_requirements.get_padding(width, height)
+        mode = "reflect" if wide < width and high < height else "replicate"
+        padded = nn.functional.pad(lr, (0, wide, 0, high), mode)
+        sr = self.found._call_fn(self.network, padded)  # its __call__ cannot be differentiated
+        return 2 * sr[..., : self.scale * height, : self.scale * width] - 1

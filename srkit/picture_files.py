@@ -1,0 +1,291 @@
+"""Pictures in files, with what they carry: orientation, profile, EXIF, alpha, 16 bits of grey.
+
+What is to be enlarged has one of five modes: L, LA, RGB, RGBA or I;16 (`prepared`). Its profile and
+EXIF lie in PIL's own `image.info`, what had to be changed or left out in `info["notes"]`.
+Nothing here loads torch, so that a command can refuse bad arguments at once.
+"""
+
+import io
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from srkit.files import replacing
+
+FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF"}
+FORMATS |= {".tiff": "TIFF", ".bmp": "BMP", ".ppm": "PPM", ".pgm": "PPM"}
+
+MODES = ("L", "LA", "RGB", "RGBA", "I;16")
+ALPHA = ("PNG", "WEBP", "TIFF")  # the formats that hold it
+SIXTEEN_BITS = ("PNG", "TIFF")
+METADATA = ("JPEG", "PNG", "WEBP", "TIFF")
+CARRIED = ("icc_profile", "exif")
+LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95},
+    "PNG": {"compress_level": 4},  # a third of the time of the default, 2% larger
+}
+
+# The tags of a TIFF that say something of the photograph, not of how its pixels are stored.
+KEPT_OF_TIFF = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853}
+
+
+class PictureError(ValueError):
+    """A picture that cannot be read, enlarged or written; the message says why and what to do."""
+
+
+# --- Reading -------------------------------------------------------------------------------------
+
+
+def open_picture(path: Path) -> Image.Image:
+    """A file's picture with its header read and its pixels not. Raises PictureError where it is
+    none, or so large that it may be an attack (PIL's limit, 179 megapixels)."""
+    try:
+        if not path.stat().st_size:
+            raise PictureError(f"{path} is empty (0 bytes): copy it again from where it came")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of half the limit, and of damaged EXIF
+            return Image.open(path)
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"{path} is too large to be opened safely: {error}") from error
+    except PictureError:
+        raise
+    except Exception as error:  # decoders raise what they like at damaged headers
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> PictureError:
+    """What is said of a file that a decoder fails at."""
+    why = str(error) or type(error).__name__
+    why = "of no known format" if isinstance(error, UnidentifiedImageError) else why
+    return PictureError(f"{path} is no readable picture ({why}): leave it out, or save it anew")
+
+
+def read_picture(path: Path) -> Image.Image:
+    """A file's first picture, `prepared`. Raises PictureError."""
+    with open_picture(path) as image:
+        try:
+            return prepared(image)  # its pixels are read here
+        except (PictureError, MemoryError):
+            raise
+        except Exception as error:
+            raise unreadable(path, error) from error
+
+
+def prepared(image: Image.Image) -> Image.Image:
+    """A picture upright and in a mode that can be enlarged: L, LA, RGB, RGBA or I;16.
+
+    `info` keeps the profile and the EXIF with its orientation reset, and gains "notes". A CMYK
+    picture becomes sRGB. Raises PictureError for 32-bit and LAB pictures.
+    """
+    if image.mode in MODES and isinstance(image.info.get("notes"), list):
+        return image
+    notes: list[str] = []
+    if (frames := getattr(image, "n_frames", 1)) > 1:
+        notes.append(f"first of {frames} pictures")
+    if ";16" in str(getattr(image, "tile", "")) and not image.mode.startswith("I"):
+        notes.append("16 bits a colour read as 8")
+    profile, exif = image.info.get("icc_profile"), exif_of(image, notes)
+    upright = ImageOps.exif_transpose(image)
+    if image.mode == "CMYK":
+        notes.append("CMYK became RGB")
+        plain, profile = cmyk_as_srgb(upright, profile)
+    else:
+        plain = in_plain_mode(upright)
+    plain.info = {"notes": notes}
+    plain.info |= {"icc_profile": profile} if profile else {}
+    plain.info |= {"exif": exif} if exif else {}
+    return plain
+
+
+def exif_of(image: Image.Image, notes: list[str]) -> bytes:
+    """A picture's EXIF with its orientation reset and without its old size; b"" where there is none
+    or it cannot be read. Notes where it is damaged."""
+    inner_tables, failed = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo), False
+    with warnings.catch_warnings(record=True) as complaints:
+        warnings.simplefilter("always")
+        try:
+            exif = image.getexif()
+            if "exif" in image.info:  # read anew, as complaints may have been made at opening
+                exif = Image.Exif()
+                exif.load(image.info["exif"])
+            tags = set(exif) & KEPT_OF_TIFF if image.format == "TIFF" else set(exif)
+            kept = Image.Exif()
+            kept.update({tag: exif[tag] for tag in tags - {*inner_tables}})
+            kept.update({ifd: inner for ifd in inner_tables if (inner := dict(exif.get_ifd(ifd)))})
+            for tag in (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight):
+                kept.get(ExifTags.IFD.Exif, {}).pop(tag, None)
+            if ExifTags.Base.Orientation in kept:
+                kept[ExifTags.Base.Orientation] = 1
+            exif_bytes = kept.tobytes() if len(kept) else b""
+        except Exception:  # as many kinds as there are ways to damage it
+            exif_bytes, failed = b"", True
+    if failed or complaints:
+        notes.append("damaged EXIF, kept as far as it can be read")
+    return exif_bytes
+
+
+def in_plain_mode(image: Image.Image) -> Image.Image:
+    """A picture as L, LA, RGB, RGBA or I;16."""
+    mode = image.mode
+    if mode.startswith("I"):
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65_535:
+            raise PictureError("a picture of 32 bits: convert it to 16 or 8 bits first")
+        return image if mode == "I;16" else Image.fromarray(values.astype(np.uint16))
+    if mode in ("F", "LAB"):
+        raise PictureError(f"a picture of the mode {mode}: convert it to RGB or 16-bit grey first")
+    if "transparency" in image.info or mode in ("PA", "La", "RGBa"):
+        return image.convert("LA" if mode in ("1", "L", "La") else "RGBA")
+    if mode == "1":
+        return image.convert("L")
+    return image if mode in MODES else image.convert("RGB")
+
+
+def cmyk_as_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, bytes | None]:
+    """CMYK by its profile as sRGB and sRGB's profile; without one, or with a damaged one, by PIL's
+    rule and None."""
+    if profile:
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError):
+            converted = None
+        if converted is not None:
+            return converted, srgb.tobytes()
+    return image.convert("RGB"), None
+
+
+# --- What can be done ----------------------------------------------------------------------------
+
+
+def check_fits(size: tuple[int, int], scale: int, suffix: str = ".png") -> None:
+    """Raise PictureError where the enlarged picture fits neither its format nor the free memory."""
+    width, height = (side * scale for side in size)
+    kind, free = FORMATS[suffix.lower()], psutil.virtual_memory().available
+    if max(width, height) > LONGEST_SIDE.get(kind, 1 << 31):
+        raise PictureError(
+            f"{width}x{height} pixels exceed the {LONGEST_SIDE[kind]:,} a side of {kind}: write"
+            " PNG or TIFF, or choose a smaller scale"
+        )
+    if (needed := 6 * width * height) > free:  # 4 bytes a pixel, and half as much to encode
+        raise PictureError(
+            f"{width}x{height} pixels need {needed / 2**30:,.1f} GiB of memory, {free / 2**30:.1f}"
+            " are free: choose a smaller scale, or cut the picture up"
+        )
+
+
+def plan(sources: Sequence[Path], out: str | Path, suffix: str = "") -> list[tuple[Path, Path]]:
+    """Each picture to read, and the file to write: (source, target), no two targets alike.
+
+    `out` is the one target where there is one picture and `out` ends like a picture's name; else a
+    folder, below which the subfolders of a source folder are kept. A target's suffix is its
+    source's unless `suffix` is given. Raises PictureError where a source is absent or would be
+    written over, or nothing could be written.
+    """
+    folder = Path(out)
+    single = len(sources) == 1 and not sources[0].is_dir() and not folder.is_dir()
+    if single and folder.suffix and not str(out).endswith(("/", os.sep)):
+        if suffix and folder.suffix.lower() in FORMATS.keys() - {suffix}:
+            raise PictureError(f"{folder} ends otherwise than --format says: leave one of them out")
+        pairs = [(sources[0], folder)]
+    else:
+        found = [pair for source in sources for pair in listed(source, folder)]
+        pairs = distinct((s, folder / (p.with_suffix(suffix) if suffix else p)) for s, p in found)
+    originals = {source.resolve() for source, _ in pairs}
+    for source, target in pairs:
+        if not source.is_file():
+            raise PictureError(f"no picture or folder at {source}: see that the name is right")
+        if target.suffix.lower() not in FORMATS:
+            accepted = ", ".join(FORMATS)
+            raise PictureError(f"{target} ends with none of {accepted}: name a format")
+        if target.resolve() in originals:
+            raise PictureError(f"{target} is a source and would be lost: write elsewhere (-o)")
+        check_writable(target)
+    return pairs
+
+
+def listed(source: Path, out: Path) -> list[tuple[Path, Path]]:
+    """The pictures of a source, each with its path below the source folder; what lies in `out`,
+    or is hidden, is none."""
+    if not source.is_dir():
+        return [(source, Path(source.name))]
+    files = (f for f in source.rglob("[!.]*") if f.suffix.lower() in FORMATS and f.is_file())
+    below = sorted(file.relative_to(source) for file in files)
+    root, out = source.resolve(), out.resolve()
+    if out.is_relative_to(root) and out != root:
+        below = [path for path in below if not (root / path).is_relative_to(out)]
+    if not below:
+        raise PictureError(f"no pictures under {source}; looked for {', '.join(FORMATS)}")
+    return [(source / path, path) for path in below]
+
+
+def distinct(pairs: Iterable[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
+    """The pairs, where a target's name was taken, whatever its case, with a number behind it."""
+    taken: set[str] = set()
+    numbered = []
+    for source, target in dict.fromkeys(pairs):
+        name, number = target, 1
+        while str(name).casefold() in taken:
+            number += 1
+            name = target.with_stem(f"{target.stem}-{number}")
+        taken.add(str(name).casefold())
+        numbered.append((source, name))
+    return numbered
+
+
+def check_writable(target: Path) -> None:
+    """Raise PictureError where a file cannot be written, its missing folders made."""
+    there = next(folder for folder in target.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise PictureError(f"{target} cannot be written: {there} is no folder that one may write")
+    if target.is_dir():
+        raise PictureError(f"{target} is a folder: name a file")
+
+
+# --- Writing -------------------------------------------------------------------------------------
+
+
+def write_picture(image: Image.Image, path: Path) -> list[str]:
+    """Write a `prepared` picture whole or not at all, with its profile and EXIF; returns what the
+    format could not hold, as notes. Raises OSError where that fails."""
+    kind = FORMATS[path.suffix.lower()]
+    image, notes = as_format(image, kind)
+    extra: dict[str, Any] = {key: image.info[key] for key in CARRIED if key in image.info}
+    profile, exif = extra.get("icc_profile"), extra.get("exif", b"")
+    space = b"GRAY" if image.mode in ("L", "LA", "I;16") and kind != "WEBP" else b"RGB "
+    if profile and (kind not in METADATA or profile[16:20] != space):
+        notes.append(f"profile left out of {kind}")
+        extra["icc_profile"] = None
+    if exif and (kind not in METADATA or (kind == "JPEG" and len(exif) > 65_533)):
+        notes.append(f"EXIF left out of {kind}")
+        del extra["exif"]
+    if kind == "TIFF" and not exif:  # libtiff, which compresses, cannot write EXIF's inner tables
+        extra["compression"] = "tiff_adobe_deflate"
+    with replacing(path) as file:
+        image.save(file, kind, **OPTIONS.get(kind, {}), **extra)
+    return notes
+
+
+def as_format(image: Image.Image, kind: str) -> tuple[Image.Image, list[str]]:
+    """A picture in a mode that the format holds, and what was lost by that."""
+    info, notes = image.info, []
+    if image.mode == "I;16" and kind not in SIXTEEN_BITS:
+        notes.append(f"16 bits became 8 in {kind}")
+        image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
+    if image.mode in ("LA", "RGBA") and kind not in ALPHA:
+        notes.append(f"alpha became white in {kind}")
+        colour = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, colour).convert(image.mode.removesuffix("A"))
+    image.info = info
+    return image, notes
