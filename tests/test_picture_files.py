@@ -258,7 +258,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(OSError, match="no space left"):
         write_picture(prepared(gradient("RGB")), target)
     assert target.read_bytes() == b"old" and list(tmp_path.iterdir()) == [target]
 
