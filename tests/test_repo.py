@@ -28,7 +28,9 @@ models.blocks models.srgan models.srugan models.unet_discriminator models.vgg19 
 models.probes models.build models.inference
 losses
 data.images data.photos data.packed data.sources data.crops data.leakage
-metrics weights upscale
+metrics
+weights.table weights.third_party weights.vgg19 weights.checkpoints weights.peers
+upscale
 fid.inception fid.frechet fid.uncertainty fid.features fid.folders
 training.recipes training.as_published training.distributed training.diagnostics training.state
 training.step training.checkpoints training.run_folder training.loop

@@ -172,7 +172,7 @@ def test_without_weights_the_standard_file_is_fetched_and_its_failure_explained(
     def offline(url, *_):
         raise OSError("no route to host")
 
-    monkeypatch.setattr("srkit.weights.download", offline)
+    monkeypatch.setattr("srkit.weights.third_party.download", offline)
     assert fid(*folders) == 2
     err = capsys.readouterr().err
     assert "no route to host" in err and "set SRKIT_INCEPTION" in err

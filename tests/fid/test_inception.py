@@ -389,7 +389,7 @@ def test_the_standard_file_is_fetched_by_its_hash_into_torch_s_cache(cache, monk
         path.parent.mkdir(parents=True)
         path.write_bytes(b"weights")
 
-    monkeypatch.setattr("srkit.weights.download", download)
+    monkeypatch.setattr("srkit.weights.third_party.download", download)
     monkeypatch.setattr(inception, "STANDARD_HASH", hashlib.sha256(b"weights").hexdigest()[:8])
     assert fetch_inception() == cache
     release = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights"

@@ -1,6 +1,7 @@
 """Checkpoints: what goes in comes out, and what does not fit is refused with what would."""
 
 import json
+import os
 import time
 
 import pytest
@@ -78,7 +79,7 @@ def test_saving_goes_aside_first_and_leaves_nothing_there(tmp_path, monkeypatch)
     def fail(*_):
         raise OSError("full")
 
-    monkeypatch.setattr(weights.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="full"):
         save_generator(path, generator, SETTINGS["sr-ugan"], {"new": True})
     assert path.read_bytes() == before  # the old file is whole until the new one is
@@ -198,11 +199,11 @@ def poisoned(path, ran):
 @pytest.mark.parametrize("name", ["auto", "torchvision", "path"])
 def test_a_poisoned_vgg19_in_the_cache_is_never_run(tmp_path, monkeypatch, name, known):
     path = weights.vgg19_cached()
-    monkeypatch.setattr(weights, "vgg19_cached", lambda: tmp_path / path.name)
-    monkeypatch.setattr(weights, "cache_of", lambda url: tmp_path / path.name)
+    monkeypatch.setattr(weights.vgg19, "vgg19_cached", lambda: tmp_path / path.name)
+    monkeypatch.setattr(weights.third_party, "cache_of", lambda url: tmp_path / path.name)
     poisoned(tmp_path / path.name, tmp_path / "ran")
     if known:  # even the right hash runs nothing
-        monkeypatch.setattr(weights, "VGG19_SHA256", sha256(tmp_path / path.name))
+        monkeypatch.setattr(weights.vgg19, "VGG19_SHA256", sha256(tmp_path / path.name))
     said = "never loads" if known else "is damaged: .*, not dcbb9e9d; delete it and try again"
     with pytest.raises(WeightsError, match=said):
         load_vgg19(str(tmp_path / path.name) if name == "path" else name)
@@ -367,7 +368,7 @@ def test_only_what_fits_is_shipped(tmp_path, checkpoints, monkeypatch):
         weights.ship(source, "srgan", {})
     with pytest.raises(ValueError, match="unknown model 'esrgan'"):
         weights.ship(source, "esrgan", {})
-    monkeypatch.setattr(weights, "MOST_BYTES", 100)
+    monkeypatch.setattr(weights.checkpoints, "MOST_BYTES", 100)
     with pytest.raises(WeightsError, match="too large to be shipped"):
         weights.ship(source, "sr-ugan", {})
     assert list(checkpoints.iterdir()) == []

@@ -1,0 +1,41 @@
+"""Weights found, checked and loaded: our checkpoints, and other people's files."""
+
+from srkit.weights.checkpoints import (
+    METADATA,
+    check_trained,
+    checkpoint_path,
+    find_checkpoint,
+    load_generator,
+    read_sums,
+    save_generator,
+    ship,
+    shipped,
+    trained_path,
+)
+from srkit.weights.peers import (
+    find_peer,
+    is_ours,
+    load_other,
+    load_peer,
+)
+from srkit.weights.table import (
+    LABELS,
+    METHODS,
+    TWICE,
+    Method,
+    label,
+    methods,
+)
+from srkit.weights.third_party import (
+    WeightsError,
+    cache_of,
+    cached,
+    check_digest,
+    check_finite,
+    load_state,
+    load_tensors,
+)
+from srkit.weights.vgg19 import (
+    load_vgg19,
+    vgg19_cached,
+)

@@ -1,0 +1,110 @@
+"""VGG19 with its weights: torchvision's, the normalised one, or untrained and called so."""
+
+import os
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torchvision.models import vgg
+
+from srkit.models.vgg19 import VGG19, VGG19_LAYERS, _cut
+from srkit.weights.third_party import WeightsError, cache_of, cached, check_digest, load_tensors
+
+VGG19_URL = torchvision.models.VGG19_Weights.IMAGENET1K_V1.url
+
+# What its SHA-256 begins with. torchvision publishes 8 digits, in the file's name; whoever has all
+# 64 of them writes them here, and they are checked whole.
+VGG19_SHA256 = "dcbb9e9d"
+
+VGG19_INSTEAD = "try again, or name another VGG19 with --content FILE"
+
+
+def vgg19_cached() -> Path:
+    """Where torchvision keeps (or would put) its VGG19."""
+    return cache_of(VGG19_URL)
+
+
+def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
+    """VGG19 up to a layer, and a name that says which weights it has.
+
+    `weights`: "torchvision" (574 MB, downloaded once, its hash checked each time); a path to a
+    state dict, torchvision's complete one or the normalised one that ends at relu3_1; "untrained"
+    (random weights of seed 0, for trying things offline); "auto": the file named by
+    $SRKIT_VGG19, else torchvision's where it is already on the disk, else untrained.
+    `layer`: "relu5_4" unless told otherwise, or the last one that the file reaches.
+    Raises WeightsError or ValueError where the file or the layer is not as said.
+    """
+    if layer is not None and layer not in VGG19_LAYERS:
+        raise ValueError(f"VGG19 has no layer {layer!r}; accepted: {', '.join(VGG19_LAYERS)}")
+    if weights == "auto":
+        named = os.environ.get("SRKIT_VGG19")
+        weights = named or ("torchvision" if vgg19_cached().is_file() else "untrained")
+    if weights == "untrained":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            whole = vgg.make_layers(vgg.cfgs["E"])  # the features alone: seven times as fast
+            for module in whole:
+                if isinstance(module, nn.Conv2d) and module.bias is not None:  # as torchvision
+                    nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                    nn.init.zeros_(module.bias)
+        return _cut(whole, layer or "relu5_4", "UNTRAINED VGG19 (random weights, seed 0)")
+    if weights == "torchvision":
+        weights = str(cached(VGG19_URL, VGG19_SHA256, VGG19_INSTEAD))
+    elif Path(weights).name == vgg19_cached().name and Path(weights).is_file():
+        check_digest(weights, VGG19_SHA256, VGG19_INSTEAD)
+    state = load_tensors(weights)
+    if Path(weights).name == vgg19_cached().name:
+        return _complete_vgg19(state, layer, "VGG19 (torchvision, ImageNet)")
+    if "features.0.weight" in state:
+        return _complete_vgg19(state, layer, f"VGG19 ({Path(weights).name})")
+    if tuple(state.get("0.weight", torch.empty(0)).shape) == (3, 3, 1, 1):
+        return _normalised_vgg19(state, layer, f"VGG19 ({Path(weights).name})")
+    raise WeightsError(
+        f"{weights} holds no VGG19: expected torchvision's keys (features.0.weight, ...) or those"
+        " of the normalised one (0.weight of shape 3x3x1x1, ...)"
+    )
+
+
+def _complete_vgg19(state: dict[str, Tensor], layer: str | None, name: str) -> VGG19:
+    with torch.device("meta"):  # no memory or random numbers for what is replaced at once
+        features = torchvision.models.vgg19(weights=None).features
+    own = {k.removeprefix("features."): v for k, v in state.items() if k.startswith("features.")}
+    try:
+        features.load_state_dict(own, assign=True)
+    except RuntimeError as error:
+        what = " ".join(str(error).split())
+        raise WeightsError(f"{name} is not the complete VGG19 of torchvision: {what}") from error
+    return _cut(features, layer or "relu5_4", name)
+
+
+def _normalised_vgg19(state: dict[str, Tensor], layer: str | None, name: str) -> VGG19:
+    """The VGG19 of neural style transfer, its activations scaled to a mean of one.
+
+    Its own first layer, a 1x1 convolution, maps RGB in [0, 1] to the network's BGR range. It was
+    trained with reflection padding. Features are divided by 12.75, SRGAN's factor for VGG features
+    of 0-255 images (Ledig et al., section 3.2).
+    """
+    layers: list[nn.Module] = [nn.Conv2d(3, 3, 1)]
+    widths, channels, numbers = {1: 64, 2: 128, 3: 256}, 3, iter((2, 5, 9, 12, 16))
+    names: list[str] = [""]
+    keys = {"0": "0"}
+    for vgg_layer in list(VGG19_LAYERS)[: VGG19_LAYERS["relu3_1"] + 1]:
+        if vgg_layer.startswith("conv"):
+            width = widths[int(vgg_layer[4])]
+            keys[str(next(numbers))] = str(len(layers))
+            layers.append(nn.Conv2d(channels, width, 3, padding=1, padding_mode="reflect"))
+            channels = width
+        else:
+            layers.append(nn.ReLU() if vgg_layer.startswith("relu") else nn.MaxPool2d(2))
+        names.append(vgg_layer)
+    layer = layer or "relu3_1"
+    if layer not in names:
+        raise WeightsError(f"these VGG19 weights end at relu3_1 and do not reach {layer}")
+    network = nn.Sequential(*layers)
+    try:
+        renamed = {f"{keys[k.split('.')[0]]}.{k.split('.')[1]}": v for k, v in state.items()}
+        network.load_state_dict(renamed)
+    except (KeyError, RuntimeError) as error:
+        raise WeightsError(f"not the normalised VGG19 that it looked like: {error}") from error
+    return VGG19(network[: names.index(layer) + 1], layer, f"{name}, {layer}", feature_scale=12.75)
