@@ -17,7 +17,7 @@ from srkit.data.photos import read_photo
 from srkit.evaluation import results
 from srkit.fid.frechet import Statistics
 from srkit.models import build_generator
-from srkit.training.recipes import TrainingError
+from srkit.training.recipe import TrainingError
 from srkit.training.run_folder import read_rows
 from srkit.weights import WeightsError, load_generator, load_tensors, save_generator
 

@@ -82,7 +82,7 @@ def settings_of(options: Namespace) -> dict[str, Any]:
 
 def parse_setting(text: str) -> tuple[str, object]:
     """ "batch=16" as ("batch", 16). Raises ValueError on an unknown field or a bad value."""
-    from srkit.training.recipes import Recipe
+    from srkit.training.recipe import Recipe
 
     name, sign, after = text.partition("=")
     fields = vars(Recipe())

@@ -10,7 +10,7 @@ from srkit.cli.options import Commands, add_command, chosen_photos, settings_of
 
 if TYPE_CHECKING:
     from srkit.data.photos import Photos
-    from srkit.training.recipes import Recipe
+    from srkit.training.recipe import Recipe
 
 
 def add_train(commands: Commands) -> None:
@@ -47,7 +47,8 @@ def run_train(options: Namespace) -> int:
     from srkit import paths
     from srkit.training import distributed
     from srkit.training.loop import train_stages
-    from srkit.training.recipes import TrainingError, stages
+    from srkit.training.recipe import TrainingError
+    from srkit.training.recipes import stages
 
     changes = settings_of(options)
     if options.start_from:
@@ -125,7 +126,7 @@ def run_ablation(options: Namespace) -> int:
     from srkit.devices import pick_device
     from srkit.evaluation import ablation, results, tables
     from srkit.evaluation.measure import available_inception
-    from srkit.training.recipes import TrainingError
+    from srkit.training.recipe import TrainingError
 
     device = str(pick_device(options.device))
     photos = open_photos(options.data, "train", strict=options.strict)

@@ -16,7 +16,8 @@ from srkit.evaluation.measure import measure
 from srkit.fid.inception import FIDInception
 from srkit.losses import Weights
 from srkit.training.loop import train_or_load
-from srkit.training.recipes import Recipe, same_images, stages
+from srkit.training.recipe import Recipe
+from srkit.training.recipes import same_images, stages
 
 FULL = "SR-UGAN"
 

@@ -18,7 +18,8 @@ from srkit import losses
 from srkit.devices import pick_device
 from srkit.evaluation import results
 from srkit.evaluation.bench_fid import alternate, digits, timing_protocol
-from srkit.training.recipes import Recipe, recipe
+from srkit.training.recipe import Recipe
+from srkit.training.recipes import recipe
 from srkit.training.state import State, start
 from srkit.training.step import judge, train_step
 

@@ -21,7 +21,7 @@ from srkit.data.images import bicubic_lr, bicubic_lr_pil, denorm, norm
 from srkit.metrics import psnr
 from srkit.notebook import figures
 from srkit.training.diagnostics import CHECKERED, DRIFT, checkerboard, colour_drift, warnings_in
-from srkit.training.recipes import Recipe
+from srkit.training.recipe import Recipe
 from srkit.training.run_folder import read_log, read_rows, read_samples, sample_files
 from srkit.training.state import State
 from srkit.upscale import upscale

@@ -21,7 +21,8 @@ from srkit.fid.inception import FIDInception
 from srkit.notebook import figures
 from srkit.paths import shown
 from srkit.training.loop import train_or_load
-from srkit.training.recipes import Recipe, check_preset
+from srkit.training.recipe import Recipe
+from srkit.training.recipes import check_preset
 
 # How many held-out photographs a preset measures; None is all of them.
 MEASURED = {"smoke": 3, "demo": None, "laptop": 100, "cpu": 1_000, "gpu": 1_000, "paper": None}

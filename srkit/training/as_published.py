@@ -3,7 +3,8 @@
 Each statement comes with its place. In quotation marks are the report's own words.
 """
 
-from srkit.training.recipes import STARTS, Recipe, start_of
+from srkit.training.recipe import Recipe
+from srkit.training.recipes import STARTS, start_of
 
 Said = dict[str, tuple[str, str]]  # topic -> (statement, place)
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from srkit.files import replacing, sha256
-from srkit.training.recipes import TrainingError
+from srkit.training.recipe import TrainingError
 from srkit.training.state import State
 from srkit.weights import WeightsError, load_state
 

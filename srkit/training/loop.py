@@ -26,8 +26,9 @@ from srkit.devices import pick_device
 from srkit.files import lock
 from srkit.paths import shown
 from srkit.training import distributed
-from srkit.training.recipes import Recipe, TrainingError
-from srkit.training.run_folder import OnSample, Run, describe, resume, run_key
+from srkit.training.recipe import Recipe, TrainingError
+from srkit.training.run import OnSample, Run
+from srkit.training.run_folder import describe, resume, run_key
 from srkit.training.state import State, content_loss, for_device, start
 from srkit.training.step import train_step
 from srkit.weights import load_generator

@@ -11,7 +11,7 @@ from srkit.devices import has_fast_bf16, pick_device
 from srkit.models.build import build_discriminator, build_generator
 from srkit.training import distributed
 from srkit.training.distributed import World
-from srkit.training.recipes import Recipe, TrainingError
+from srkit.training.recipe import Recipe, TrainingError
 from srkit.weights import load_generator, load_vgg19
 
 

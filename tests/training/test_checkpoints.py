@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from srkit.training import checkpoints, run_folder
-from srkit.training.recipes import TrainingError
+from srkit.training.recipe import TrainingError
 
 
 def save(folder, *steps):

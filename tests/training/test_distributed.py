@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from srkit.training import distributed, recipes
+from srkit.training import distributed
 from srkit.training.checkpoints import found
+from srkit.training.recipe import TrainingError
 from srkit.training.recipes import recipe
 from srkit.training.run_folder import read_log
 from srkit.training.state import start
@@ -60,7 +61,7 @@ def test_two_processes_give_the_losses_of_one(make_folder, tmp_path):
 def test_a_share_that_cannot_be_split_is_refused_before_it_hangs():
     plan = recipe("sr-ugan", "smoke", batch=3, accumulate=2)
     world = distributed.World(0, 2)
-    with pytest.raises(recipes.TrainingError, match=r"batch of 3 on 2 processes .* 2 parts each"):
+    with pytest.raises(TrainingError, match=r"batch of 3 on 2 processes .* 2 parts each"):
         start(plan, 3, "untrained", "cpu", world)
 
 

@@ -18,9 +18,10 @@ from srkit.files import LockedError, sha256
 from srkit.losses import Weights
 from srkit.metrics import psnr
 from srkit.models import VGG19, build
-from srkit.training import checkpoints, loop, recipes, run_folder
+from srkit.training import checkpoints, loop, run_folder
 from srkit.training import step as step_module
-from srkit.training.recipes import RECIPES, Recipe, recipe
+from srkit.training.recipe import Recipe, TrainingError
+from srkit.training.recipes import RECIPES, recipe
 from srkit.training.state import start
 from srkit.training.step import generate, generator_backward, train_step, update_ema, validate
 from srkit.weights import WeightsError, load_generator, load_state, save_generator
@@ -327,7 +328,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
 )
 def test_resuming_with_another_recipe_is_refused_by_field(tmp_path, field, value):
     run(smoke(), tmp_path)
-    with pytest.raises(recipes.TrainingError, match=rf"other settings: {field} .* \(now\) and"):
+    with pytest.raises(TrainingError, match=rf"other settings: {field} .* \(now\) and"):
         run(replace(smoke(), **{field: value}), tmp_path)
 
 
@@ -335,10 +336,10 @@ def test_resuming_on_other_photographs_is_refused(tmp_path):
     run(smoke(), tmp_path)
     other = (smoke(), photos(seed=9), photos(2), tmp_path)
     said = r"photographs: added 40x40 \w+, .*, removed 40x40 .*; --accept-changed-photos goes on"
-    with pytest.raises(recipes.TrainingError, match=said):
+    with pytest.raises(TrainingError, match=said):
         loop.train(*other, device="cpu")
     next(tmp_path.glob("photographs-*.txt")).unlink()  # as an earlier srkit left it
-    with pytest.raises(recipes.TrainingError, match="photographs: other ones"):
+    with pytest.raises(TrainingError, match="photographs: other ones"):
         loop.train(*other, device="cpu")
 
 
@@ -358,14 +359,14 @@ def test_a_run_whose_photographs_changed_says_how_and_goes_on_when_told_to(tmp_p
         first = files(tmp_path / "set", names)
         loop.train(smoke(), first, held_out, out, device="cpu", on_sample=interrupt_at(3))
     changed = files(tmp_path / "set", ["a.png", "ccc.png", "dddd.png"])
-    with pytest.raises(recipes.TrainingError, match=r"added set/dddd\.png .*, removed set/bb\.png"):
+    with pytest.raises(TrainingError, match=r"added set/dddd\.png .*, removed set/bb\.png"):
         loop.train(smoke(), changed, held_out, out, device="cpu")
     loop.train(smoke(), changed, held_out, out, device="cpu", accept_changed=True)
     assert "going on although the photographs: added" in capsys.readouterr().out
     assert saved(out)["step"] == 6 and saved(out)["facts"]["photographs_changed"]
     loop.train(smoke(), changed, held_out, out, device="cpu")  # these are its own by now
     other = Photos("files", changed.items, [0, 1, 0], ["a", "b"])  # of another class
-    with pytest.raises(recipes.TrainingError, match=r"classes 2 \(now\) and 1 \(then\)"):
+    with pytest.raises(TrainingError, match=r"classes 2 \(now\) and 1 \(then\)"):
         loop.train(smoke(), other, held_out, out, device="cpu", accept_changed=True)
 
 
@@ -380,7 +381,7 @@ def test_a_photograph_that_cannot_be_decoded_stops_a_run_that_is_saved(tmp_path,
     bad.write_bytes(content)
     assert len(some.readable()) == 8  # its header is whole
     held_out, out = photos(2, seed=1), tmp_path / "out"
-    with pytest.raises(recipes.TrainingError) as caught:
+    with pytest.raises(TrainingError) as caught:
         loop.train(smoke(), some, held_out, out, device="cpu", workers=workers)
     said = (
         rf"^{bad} is no readable image: [^\n]*; saved at step 3, to go on remove it and add --acc"
@@ -403,7 +404,7 @@ class Deadly(Photos):
 def test_a_loading_process_that_dies_stops_a_run_that_goes_on(tmp_path):
     plain, held_out = photos(12), photos(2, seed=1)
     deadly = Deadly(plain.name, plain.items, plain.labels, plain.classes)
-    with pytest.raises(recipes.TrainingError, match=r"DataLoader worker.*; .*, to go on use fewer"):
+    with pytest.raises(TrainingError, match=r"DataLoader worker.*; .*, to go on use fewer"):
         loop.train(smoke(), deadly, held_out, tmp_path, device="cpu", workers=1)
     loop.train(smoke(), deadly, held_out, tmp_path, device="cpu", workers=0)
     assert saved(tmp_path)["step"] == 6
@@ -422,7 +423,7 @@ def test_two_runs_in_one_folder_are_refused(tmp_path):
 def test_a_log_that_cannot_be_written_is_named_with_what_to_do(tmp_path):
     (tmp_path / "times.jsonl").mkdir()  # a full disk fails in the same place
     said = r"times\.jsonl cannot be written \(Is a directory\).* Free space on that disk"
-    with pytest.raises(recipes.TrainingError, match=said):
+    with pytest.raises(TrainingError, match=said):
         run(smoke(), tmp_path)
 
 
@@ -451,7 +452,7 @@ def test_a_checkpoint_without_its_parts_is_named(tmp_path, part, value):
     if value is None:
         del content[part]
     checkpoints.save(tmp_path, 7, content)
-    with pytest.raises(recipes.TrainingError, match=r"newest checkpoint in .* lacks a part"):
+    with pytest.raises(TrainingError, match=r"newest checkpoint in .* lacks a part"):
         run(smoke(), tmp_path)
 
 
@@ -486,7 +487,7 @@ def test_a_loss_that_is_not_finite_stops_at_the_last_good_checkpoint(
 
     monkeypatch.setattr(losses, f"{term}_loss", breaks)
     with pytest.raises(
-        recipes.TrainingError, match=rf"{term}.* not finite at step 4, .*checkpoint-0000003"
+        TrainingError, match=rf"{term}.* not finite at step 4, .*checkpoint-0000003"
     ):
         run(plan, tmp_path)
     state = saved(tmp_path)
@@ -502,7 +503,7 @@ def test_of_several_bad_terms_the_first_is_named(monkeypatch, tmp_path):
         return right(*args) * (float("nan") if len(calls) == 2 else 1)
 
     monkeypatch.setattr(losses, "mse_loss", breaks)
-    with pytest.raises(recipes.TrainingError, match=r"^mse not finite at step 2, "):
+    with pytest.raises(TrainingError, match=r"^mse not finite at step 2, "):
         run(plan, tmp_path)
 
 
@@ -512,9 +513,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, part):
         if row["step"] == 6:
             next(iter(getattr(state, part).parameters())).data[0] = float("nan")
 
-    with pytest.raises(
-        recipes.TrainingError, match=rf"weights of the {part} not finite at step 6, "
-    ):
+    with pytest.raises(TrainingError, match=rf"weights of the {part} not finite at step 6, "):
         run(smoke("sr-ugan"), tmp_path, on_sample=poison)
     assert saved(tmp_path)["step"] == 3
     run(smoke("sr-ugan"), tmp_path)  # and it can go on from there
@@ -660,7 +659,7 @@ def test_running_out_of_memory_says_what_to_set(monkeypatch, tmp_path):
 
     monkeypatch.setattr(step_module, "generate", full)
     told = r"memory with 2 crops of 32x32: --set accumulate=2 .* batch=1 and --set crop=16 "
-    with pytest.raises(recipes.TrainingError, match=told):
+    with pytest.raises(TrainingError, match=told):
         run(smoke("sr-ugan"), tmp_path)
 
 
@@ -741,7 +740,7 @@ def test_a_start_of_another_width_or_scale_is_refused(tmp_path):
     plan = smoke(width=4)
     network = build.build_generator(plan.settings())
     path = save_generator(tmp_path / "narrow.safetensors", network, plan.settings(), {})
-    with pytest.raises(recipes.TrainingError, match="another width or depth"):
+    with pytest.raises(TrainingError, match="another width or depth"):
         start(smoke("srgan", start_from=str(path)), 3, device="cpu")
     plan = smoke(scale=4)
     network = build.build_generator(plan.settings())

@@ -9,11 +9,11 @@ from srkit.losses import Weights
 from srkit.models import build_discriminator
 from srkit.training import as_published
 from srkit.training.as_published import beside_the_report
+from srkit.training.recipe import Recipe
 from srkit.training.recipes import (
     LARGE_BATCH,
     PRESETS,
     RECIPES,
-    Recipe,
     recipe,
     same_images,
     stages,
