@@ -7,11 +7,13 @@ pixels of border are left out. Super-resolution papers use Y and `scale` pixels 
 from collections.abc import Callable
 
 import numpy as np
+import torch
 from PIL import Image
 from scipy.optimize import brentq
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
 
 Picture = Image.Image | np.ndarray | Tensor
 
@@ -107,6 +109,24 @@ def strength_for(
         return min(psnr(distort(strength), hr, "rgb", border), 1e3) - target  # inf for no change
 
     return float(brentq(above, high / 1000, high, xtol=1e-6 * high))
+
+
+def equally_wrong(hr: Tensor, seed: int = 0) -> dict[str, Tensor]:
+    """A picture spoiled in four ways of the same PSNR (RGB, border 2): moved by one pixel to the
+    right, and as much blurred, covered with noise and brightened as that costs.
+
+    Shape: hr (3, H, W) in [0, 1] -> four of the same.
+    """
+    noise = torch.randn(hr.shape, generator=torch.Generator().manual_seed(seed))
+    moved = torch.cat([hr[..., :1], hr[..., :-1]], -1)
+    target = psnr(moved, hr, "rgb")
+    ways: dict[str, tuple[Callable[[float], Tensor], float]] = {
+        "blurred": (lambda s: gaussian_blur(hr, [21, 21], [s]), 8.0),
+        "noisy": (lambda s: (hr + s * noise).clamp(0, 1), 1.0),
+        "brighter": (lambda s: (hr + s).clamp(0, 1), 1.0),
+    }
+    spoiled = {name: way(strength_for(way, hr, target, most)) for name, (way, most) in ways.items()}
+    return {"moved by one pixel": moved, **spoiled}
 
 
 def protocol(channel: str = "y", border: int = 2) -> str:

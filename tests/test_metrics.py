@@ -177,3 +177,14 @@ def test_pictures_of_more_than_8_bits_are_refused():
     deep = Image.fromarray(np.full((16, 16), 40_000, np.uint16))
     with pytest.raises(ValueError, match="8 bits a channel, not mode I;16"):
         psnr(deep, deep)
+
+
+def test_equally_wrong_pictures_have_one_psnr_and_differ():
+    waves = 0.4 + 0.2 * torch.sin(torch.arange(64.0) / 4)
+    hr = (waves[:, None] + waves / 2).expand(3, 64, 64)
+    spoiled = metrics.equally_wrong(hr)
+    scores = [metrics.psnr(one, hr, "rgb") for one in spoiled.values()]
+    assert scores == pytest.approx([scores[0]] * 4, abs=0.2)  # as nearly as whole levels allow
+    assert torch.equal(spoiled["moved by one pixel"][..., 1:], hr[..., :-1])
+    assert ((spoiled["brighter"] - hr) > -1e-6).all()
+    assert len({one.numpy().tobytes() for one in spoiled.values()}) == 4

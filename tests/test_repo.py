@@ -37,7 +37,8 @@ training.state training.step training.checkpoints training.run_folder training.r
 evaluation.results evaluation.lpips evaluation.measure evaluation.ablation evaluation.context
 evaluation.tables evaluation.bench_fid evaluation.bench_training evaluation.bench_upscale
 evaluation.cards
-notebook.figures notebook.charts notebook.diagrams notebook.session notebook.live notebook.widgets
+notebook.figures notebook.charts notebook.diagrams notebook.session notebook.exercises
+notebook.findings notebook.live notebook.widgets
 notebook.report
 cli.options cli.notebooks cli.pictures cli.training cli.entry __main__
 """.splitlines()

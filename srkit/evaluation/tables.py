@@ -93,9 +93,10 @@ def metric_columns(rows: Sequence[Row], **options: Any) -> list[Column]:
     return columns
 
 
-def method_table(rows: Sequence[Row], names: Sequence[str] = ()) -> Table:
+def method_table(rows: Sequence[Row], names: Sequence[str] = (), brief: bool = False) -> Table:
     """Figure 3 as a table: rows of one set of photographs, a line a method, with 95% intervals and
-    at 2x the report's quote. Lines are those of `names`, by default of all methods."""
+    at 2x the report's quote. Lines are those of `names`, by default of all methods. `brief` leaves
+    out the distances that have a ratio, so that the table fits a page."""
     chosen = select(rows, source="measured")
     scale = chosen[0]["scale"]
     if not names:
@@ -108,8 +109,22 @@ def method_table(rows: Sequence[Row], names: Sequence[str] = ()) -> Table:
             Column("FID, quoted", {"source": "quoted"}),
             Column("/ bicubic, quoted", {"source": "quoted"}, ratio=True),
         ]
+    if brief:
+        columns = [
+            replace(after, heading=f"{column.heading} {after.heading}".replace(", quoted /", " /"))
+            if after.ratio
+            else column
+            for column, after in zip(columns, [*columns[1:], columns[0]], strict=True)
+            if not column.ratio
+        ]
     lines = [([label(name, scale)], {"method": name}) for name in names]
     return pivot([*chosen, *results.quoted_rows()], ["Method"], lines, columns)
+
+
+def by_method(rows: Sequence[Row], metric: str) -> dict[str, float]:
+    """A metric's measured values, without HR's own."""
+    chosen = select(rows, metric=metric, source="measured")
+    return {row["method"]: row["value"] for row in chosen if row["method"] != "hr"}
 
 
 def sensitivity_table(rows: Sequence[Row], names: Sequence[str] = ("sr-ugan",)) -> Table:

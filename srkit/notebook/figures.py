@@ -21,7 +21,7 @@ from srkit.data.images import to_image
 from srkit.files import replacing
 from srkit.metrics import power_spectrum, psnr
 from srkit.training.run_folder import read_samples
-from srkit.upscale import kernel
+from srkit.upscale import kernel, upscale
 from srkit.weights import LABELS, METHODS
 
 LOSS_STYLES = {"mse": "-", "content": "--", "adversarial": ":", "class": "-."}
@@ -161,6 +161,22 @@ def kernels(methods: Sequence[str]) -> Figure:
     for axes in (weights, response):
         axes.grid(alpha=0.25)
     response.legend(fontsize=8)
+    return figure
+
+
+def edge_profiles(methods: Sequence[str], dark: int = 60, bright: int = 190) -> Figure:
+    """One row of LR pixels with an edge between two levels, enlarged 16 times by each method."""
+    row = np.full((1, 12, 3), dark, np.uint8)
+    row[0, 6:] = bright
+    figure = Figure(figsize=(7.2, 2.8), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(row[0, :, 0], "ko", label="the LR pixels")
+    for method in methods:
+        values = as_pixels(upscale(Image.fromarray(row), method, 16))[0, :, 0]
+        places = (np.arange(values.size) + 0.5) / 16 - 0.5
+        axes.plot(places, values, color=colour(method), label=LABELS[method])
+    axes.set(xlabel="place (LR pixels)", ylabel="level", xlim=(2.5, 8.5))
+    axes.legend(fontsize=9)
     return figure
 
 

@@ -84,13 +84,22 @@ def warnings_in(rows: Sequence[Mapping[str, Any]], last: int = PATIENCE) -> list
                 " weight right, and has its network real weights?"
             )
     if all(row.get("colour_drift", 0) > DRIFT for row in rows):
-        told.append(
-            f"colours drift: SR's mean colour is more than {DRIFT:.0f} levels from LR's; MSE keeps"
-            " them, so raise its weight"
-        )
+        drift = f"colours drift: SR's mean colour is more than {DRIFT:.0f} levels from LR's"
+        told.append(drift + colour_advice(rows[-1]))
     if all(row.get("checkerboard", 0) > CHECKERED for row in rows):
         told.append(
             f"checkerboard: SR has more than {CHECKERED:.0f} times the energy of HR in the pattern"
             " of single pixels"
         )
     return told
+
+
+def colour_advice(row: Mapping[str, Any]) -> str:
+    """What to do about colours that drift: MSE keeps them where it is heard. Nothing can be said
+    where no training is (no gradients)."""
+    pulls = {key: value for key, value in row.items() if key.startswith("gradient_")}
+    if not pulls:
+        return ""
+    if pulls.get("gradient_mse", 0) < max(pulls.values()):
+        return "; MSE keeps them, and another term pulls harder: raise its weight"
+    return "; MSE leads already, so give it time, or smaller steps"

@@ -81,6 +81,15 @@ def test_ratios_to_bicubic_are_shown_measured_and_quoted():
     assert line["/ bicubic, quoted"] == "0.350"  # 22.123 / 63.162
 
 
+def test_a_brief_table_has_the_ratios_and_not_the_distances():
+    rows = [row("bicubic", "PSNR", 30.0), row("bicubic", "FID-64", 2.0), row("hr", "FID-64", 0.0)]
+    rows += [row("sr-ugan", "PSNR", 31.0), row("sr-ugan", "FID-64", 1.0)]
+    header, body = tables.method_table(rows, brief=True)
+    assert header == ["Method", "PSNR (dB)", "FID-64 / bicubic", "FID / bicubic, quoted"]
+    assert body[1] == ["SR-UGAN", "31.00", "0.500", "0.350"]
+    assert tables.by_method(rows, "FID-64") == {"bicubic": 2.0, "sr-ugan": 1.0}
+
+
 def test_at_4x_the_labels_say_how_and_nothing_is_quoted():
     names = ("sr-ugan", "hr", "sr-ugan twice", "nearest")
     header, body = tables.method_table([row(name, "PSNR", 30.0, scale=4) for name in names])

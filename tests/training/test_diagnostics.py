@@ -68,6 +68,25 @@ def test_each_trouble_is_told_in_words_once_it_lasts(change, word):
     assert warnings_in([*[bad] * (PATIENCE - 1), HEALTHY]) == []
 
 
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        ({}, "MSE leads already"),
+        ({"gradient_mse": 0.1}, "raise its weight"),
+        ({"gradient_mse": 0.0}, "raise its weight"),
+    ],
+)
+def test_drifting_colours_want_more_mse_only_where_mse_does_not_lead(change, advice):
+    (told,) = (t for t in warnings_in([HEALTHY | {"colour_drift": 9.0} | change] * PATIENCE)
+               if "colours" in t)  # fmt: skip
+    assert advice in told
+
+
+def test_where_nothing_is_trained_there_is_no_advice():
+    (told,) = warnings_in([{"colour_drift": 9.0, "checkerboard": 1.0}] * PATIENCE)
+    assert told == "colours drift: SR's mean colour is more than 4 levels from LR's"
+
+
 def test_a_healthy_run_and_one_without_a_discriminator_are_left_alone():
     assert warnings_in([HEALTHY] * 10) == []
     assert warnings_in([{"gradient_mse": 1.0, "colour_drift": 0.2, "checkerboard": 1.0}] * 10) == []
