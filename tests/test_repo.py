@@ -34,9 +34,9 @@ upscale
 fid.inception fid.frechet fid.uncertainty fid.features fid.folders
 training.recipe training.recipes training.as_published training.distributed training.diagnostics
 training.state training.step training.checkpoints training.run_folder training.run training.loop
-evaluation.results evaluation.lpips evaluation.measure evaluation.ablation evaluation.context
-evaluation.tables evaluation.bench_fid evaluation.bench_training evaluation.bench_upscale
-evaluation.cards
+evaluation.results evaluation.sizes evaluation.lpips evaluation.measure evaluation.ablation
+evaluation.context evaluation.tables evaluation.bench_fid evaluation.bench_training
+evaluation.bench_upscale evaluation.cards
 notebook.figures notebook.charts notebook.diagrams notebook.session notebook.exercises
 notebook.findings notebook.live notebook.widgets
 notebook.report

@@ -4,6 +4,7 @@ Nothing here knows an architecture: kernel sizes, channels, strides, repeats, re
 attention weights are read off the modules while a picture runs through them.
 """
 
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -85,7 +86,7 @@ def describe(module: nn.Module, name: str = "") -> str:
     """Kernel (k), number of feature maps (n) and stride (s) in the notation of Figure 1."""
     if isinstance(module, nn.Linear):
         head = "" if name.split(".")[-1].isdigit() else f"{name}\n"
-        return f"{head}{module.out_features}"
+        return f"{head}{module.out_features}".replace("classifier", "class")
     if isinstance(module, nn.PixelShuffle):
         return f"x{module.upscale_factor}"
     if isinstance(module, nn.AdaptiveAvgPool2d):
@@ -117,23 +118,23 @@ def draw(axes: Axes, network: nn.Module, title: str, size: int = 64) -> list[Uni
         path = [(start, level[start] + gap), (start, y), (end, y), (end, level[end] + gap)]
         axes.plot(*zip(*path, strict=True), color="#888", lw=0.8, ls="--")
     steps = sorted({round(v, 3): b.size for v, b in zip(level, boxes, strict=True)}.items())
-    axes.set_yticks([y for y, _ in steps], [resolution(v) for _, v in steps], fontsize=8)
+    axes.set_yticks([y for y, _ in steps], [resolution(v) for _, v in steps], fontsize=9)
     axes.set(xlim=(-0.8, len(boxes) - 0.2), xticks=[])
     axes.set_ylim(min(level) - rise / 1.5, max(level) + rise)
-    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_title(title, fontsize=11, loc="left")
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     return boxes
 
 
 def draw_box(axes: Axes, box: Unit, x: float, y: float, rise: float) -> None:
-    """One unit around (x, y), taller with more channels, and its label in it."""
-    label = f"{box.repeats}×\n{box.label}" if box.repeats > 1 else box.label
-    lines = 1 + label.count("\n")
-    height = rise * max(0.34 + 0.04 * np.log2(max(box.channels, 1)), 0.29 * lines)
+    """One unit around (x, y) with its label in it, a part a line."""
+    label = re.sub(r"(?<=\d)(?=[ns]\d)", "\n", box.label)
+    label = f"{box.repeats}×\n{label}" if box.repeats > 1 else label
+    height = rise * 0.21 * (1.5 + label.count("\n"))
     corner, style = (x - 0.36, y - height / 2), "round,pad=0.02"
     frame = FancyBboxPatch(corner, 0.72, height, style, lw=0.6, fc=box.colour, ec="#444")
     axes.add_patch(frame)
-    axes.text(x, y, label, ha="center", va="center", fontsize=7.5)
+    axes.text(x, y, label, ha="center", va="center", fontsize=9, linespacing=0.95)
 
 
 def resolution(size: float) -> str:
@@ -157,8 +158,8 @@ def skips(boxes: list[Unit]) -> list[tuple[int, int]]:
 
 def architecture(generator: nn.Module, discriminator: nn.Module, name: str) -> Figure:
     """Figure 1 or 2: generator above discriminator, read off the two objects."""
-    figure = Figure(figsize=(12, 7.4), layout="constrained")
-    above, below = figure.subplots(2, 1, height_ratios=(1.1, 1))
+    figure = Figure(figsize=(9, 8.6), layout="constrained")
+    above, below = figure.subplots(2, 1)
     crop = 96 if isinstance(discriminator, models.SRGANDiscriminator) else 256
     parts = [(above, generator, "generator", 64), (below, discriminator, "discriminator", crop)]
     legend: dict[str, str] = {}
@@ -168,11 +169,11 @@ def architecture(generator: nn.Module, discriminator: nn.Module, name: str) -> F
         legend |= {box.kind: box.colour for box in boxes}
     patches = [Rectangle((0, 0), 1, 1, fc=c, ec="#444", lw=0.6) for c in legend.values()]
     notation = (
-        "k kernel size, n feature maps, s stride (of a block's last convolution);"
-        " dashed: long skips; height: resolution"
+        "k kernel size, n feature maps, s stride (of a block's last convolution);\n"
+        "dashed: long skips; height: resolution"
     )
-    text = {"title": notation, "title_fontsize": 8, "fontsize": 8}
-    figure.legend(patches, list(legend), loc="outside lower center", ncols=5, **text)
+    text = {"title": notation, "title_fontsize": 9, "fontsize": 9}
+    figure.legend(patches, list(legend), loc="outside lower center", ncols=4, **text)
     return figure
 
 
@@ -210,28 +211,32 @@ def attention_weights(network: nn.Module, lr: Tensor) -> dict[str, Attended]:
     return weights
 
 
-def attention_maps(lr: Tensor, weights: Mapping[str, Attended], width: float = 1.75) -> Figure:
+def attention_maps(lr: Tensor, weights: Mapping[str, Attended], width: float = 1.8) -> Figure:
     """A picture and, layer by layer, where (above) and in which channels (below) it is attended to.
 
     Each map has a grey scale of its own, its ends are written below it; channels are sorted.
     """
-    columns = len(weights) + 1
-    figure = Figure(figsize=(width * columns, 2.1 * width), layout="constrained")
-    above, below = figure.subplots(2, columns, squeeze=False, height_ratios=(1, 0.6))
-    panel(above[0], lr, "LR")
-    below[0].axis("off")
-    panels = zip(above[1:], below[1:], weights.items(), strict=True)
+    columns = min(5, len(weights) + 1)
+    lines = -(-(len(weights) + 1) // columns)
+    size = (width * columns, 1.95 * width * lines)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(2 * lines, columns, squeeze=False, height_ratios=(1, 0.6) * lines)
+    maps, bars = grid[::2].flatten(), grid[1::2].flatten()
+    panel(maps[0], lr, "LR")
+    for axes in (bars[0], *maps[len(weights) + 1 :], *bars[len(weights) + 1 :]):
+        axes.axis("off")
+    panels = zip(maps[1:], bars[1:], weights.items(), strict=False)
     for where, which, (name, (channel, spatial)) in panels:
         where.imshow(spatial.numpy(), cmap="gray", interpolation="nearest")
         where.set(xticks=[], yticks=[])
-        where.set_title(layer_name(name), fontsize=8)
+        where.set_title(layer_name(name), fontsize=9)
         low, high = float(spatial.min()), float(spatial.max())
-        where.set_xlabel(f"{low:.2f} to {high:.2f}", fontsize=8)
+        where.set_xlabel(f"{low:.2f} to {high:.2f}", fontsize=9)
         heights = channel.sort(descending=True).values.numpy()
         which.bar(range(len(channel)), heights, 1.0, color="#b0304f")
         which.set(ylim=(0, 1), xticks=[], yticks=[0, 0.5, 1])
-        which.tick_params(labelsize=7)
-        which.set_xlabel(f"{len(channel)} channels", fontsize=8)
+        which.tick_params(labelsize=8)
+        which.set_xlabel(f"{len(channel)} channels", fontsize=9)
     return figure
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
@@ -177,6 +179,22 @@ def edge_profiles(methods: Sequence[str], dark: int = 60, bright: int = 190) -> 
         axes.plot(places, values, color=colour(method), label=LABELS[method])
     axes.set(xlabel="place (LR pixels)", ylabel="level", xlim=(2.5, 8.5))
     axes.legend(fontsize=9)
+    return figure
+
+
+def adversarial_losses() -> Figure:
+    """Equation (3) and its saturating twin against the discriminator's logit, and their slopes."""
+    logits = torch.linspace(-8, 8, 161, requires_grad=True)
+    curves = {"-log D, Eq. (3)": F.softplus(-logits), "log(1 - D)": -F.softplus(logits)}
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    value, slope = figure.subplots(1, 2)
+    for name, curve in curves.items():
+        (gradient,) = torch.autograd.grad(curve.sum(), logits)
+        value.plot(logits.detach(), curve.detach(), label=name)
+        slope.plot(logits.detach(), gradient, label=name)
+    value.set(title="loss", xlabel="discriminator's logit x (right: taken for real)")
+    slope.set(title="its slope: what the generator feels", xlabel="discriminator's logit x")
+    value.legend()
     return figure
 
 

@@ -33,6 +33,11 @@ def apart(value: float, base: float, unit: str = "dB", digits: int = 2) -> str:
     return f"{size} {unit} {'higher' if value > base else 'lower'}"
 
 
+def times(factor: float) -> str:
+    """A factor in words: "1.4 times", "3,200 times"."""
+    return f"{factor:.2g} times" if factor < 10 else f"{float(f'{factor:.2g}'):,.0f} times"
+
+
 def ranked(values: Mapping[str, float], better: str = "lower") -> list[str]:
     """The names from the best to the worst."""
     return sorted(values, key=values.__getitem__, reverse=better == "higher")
@@ -66,3 +71,45 @@ def antialias(scores: Mapping[int, tuple[float, float]]) -> str:
         )
         text += " and all, and the way back has become easier."
     return f"{text} A higher PSNR may only mean another question."
+
+
+# --- 02 ------------------------------------------------------------------------------------------
+
+
+def forgiven(content: Mapping[str, float], network: str) -> str:
+    """What a content loss makes of pictures that are equally wrong to MSE."""
+    order = ranked(content)
+    factor = content[order[-1]] / content[order[0]]
+    text = f"MSE cannot tell the four apart. Content loss spreads them by a factor of {factor:.1f}:"
+    text += f" it forgives *{order[0]}* the most and *{order[-1]}* the least."
+    if "UNTRAINED" in network:
+        text += " But this VGG19 has random weights: what a network forgives that recognises things"
+        text += " is not to be seen here."
+    return text
+
+
+def spread(radius: int, most: int) -> str:
+    """How far a network looks, and how far it does."""
+    if most < 0.6 * radius:
+        return f"Of a radius of {radius} pixels, 90% of the influence comes from the inner {most}."
+    return f"The influence reaches out: 90% of it only within {most} of {radius} pixels."
+
+
+def leading(pulls: Mapping[str, float]) -> str:
+    """Which of several gradients is the largest, and by how much."""
+    first, second, *_ = ranked(pulls, "higher")
+    return f"The {first} term pulls the hardest, {times(pulls[first] / pulls[second])} {second}'s."
+
+
+def traded(psnr: Mapping[str, float], fine: Mapping[str, float]) -> str:
+    """What SRGAN's second training has done to SRResNet, in PSNR and in detail beyond LR's grid."""
+    lost = psnr["srgan"] < psnr["srresnet"]
+    text = (
+        f"SRGAN's PSNR is {apart(psnr['srgan'], psnr['srresnet'])} than SRResNet's. Of HR's power"
+    )
+    text += f" beyond LR's grid it has {fine['srgan']:.0%}, SRResNet {fine['srresnet']:.0%}."
+    if fine["srgan"] <= fine["srresnet"]:
+        return f"{text} So it has not won texture here: the second training did not do its work."
+    if lost:
+        return f"{text} It gave up PSNR for texture, which is what equation (4) asks for."
+    return f"{text} It has more texture and lost no PSNR by it."

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import nn
 
 from srkit import paths
 from srkit.data.photos import Photos
@@ -18,11 +19,13 @@ from srkit.devices import pick_device
 from srkit.evaluation import results, tables
 from srkit.evaluation.measure import available_inception
 from srkit.fid.inception import FIDInception
+from srkit.models import count_parameters
 from srkit.notebook import figures
 from srkit.paths import shown
 from srkit.training.loop import train_or_load
 from srkit.training.recipe import Recipe
 from srkit.training.recipes import check_preset
+from srkit.weights import METHODS, find_checkpoint, label, load_generator
 
 # How many held-out photographs a preset measures; None is all of them.
 MEASURED = {"smoke": 3, "demo": None, "laptop": 100, "cpu": 1_000, "gpu": 1_000, "paper": None}
@@ -106,6 +109,17 @@ class Session:
             start = str(path)
         last = replace(last, start_from=start or last.start_from)
         return self.train(last, content, on_sample=watcher, **options)
+
+    def generators(self, *names: str, scale: int = 2) -> dict[str, nn.Module]:
+        """The generators that this preset shows, with a line about each."""
+        networks = {}
+        for name in names:
+            path = find_checkpoint(name, scale, self.preset)
+            networks[name], facts = load_generator(path, METHODS[name].source, scale)
+            about, size = facts["training"], count_parameters(networks[name]) / 1e6
+            seen = f"{about.get('images_seen', 0):,} crops of {about.get('data', 'unknown')}"
+            print(f"{label(name, scale)}: {size:.2f} M parameters, trained on {seen}")
+        return networks
 
     def save(self, figure: Figure, name: str) -> Path:
         """Write a figure under its name, such as "fig4.png", and say where."""

@@ -12,6 +12,12 @@ def test_apart(value, said):
     assert findings.apart(value, 30.0) == said
 
 
+def test_factors_have_two_digits():
+    assert [findings.times(factor) for factor in (1.44, 12.3, 3207)] == [
+        "1.4 times", "12 times", "3,200 times",
+    ]  # fmt: skip
+
+
 def test_names_in_a_sentence():
     assert findings.listed(["bicubic"]) == "Bicubic"
     assert findings.listed(["nearest", "bicubic", "x"]) == "Nearest-neighbor, Bicubic and x"
@@ -28,3 +34,32 @@ def test_antialias_names_the_scales_at_which_the_worse_lr_scores_better():
     said = findings.antialias({2: (33.0, 33.5), 4: (28.0, 26.0)})
     assert "0.50 dB higher at 2x and 2.00 dB lower at 4x" in said and "So at 2x a worse" in said
     assert "a worse LR" not in findings.antialias({2: (33.5, 33.0), 4: (28.0, 26.0)})
+
+
+def test_content_forgives_by_its_numbers_and_an_untrained_one_proves_nothing():
+    scores = {"blurred": 4.0, "moved": 1.0}
+    said = findings.forgiven(scores, "VGG19 relu5_4")
+    assert "factor of 4.0" in said and "forgives *moved* the most" in said
+    assert "random weights" not in said
+    assert "random weights" in findings.forgiven(scores, "UNTRAINED VGG19")
+
+
+def test_the_largest_gradient_leads():
+    assert findings.leading({"a": 2.0, "b": 8.0, "c": 1.0}) == (
+        "The b term pulls the hardest, 4 times a's."
+    )
+
+
+@pytest.mark.parametrize(
+    ("psnr", "fine", "said"),
+    [(29.0, 0.9, "gave up PSNR for texture"), (29.0, 0.4, "has not won texture"),
+     (31.0, 0.9, "lost no PSNR")],
+)  # fmt: skip
+def test_what_srgan_traded(psnr, fine, said):
+    text = findings.traded({"srresnet": 30.0, "srgan": psnr}, {"srresnet": 0.5, "srgan": fine})
+    assert said in text and f"{fine:.0%}" in text and "1.00 dB" in text
+
+
+def test_influence_is_near_or_far_by_its_radii():
+    assert "comes from the inner 12" in findings.spread(48, 12)
+    assert "reaches out" in findings.spread(48, 40)
