@@ -4,12 +4,14 @@ Two questions. Which LR pixels does an output pixel answer to (the effective rec
 al., 2016)? And what is lost when the network is not shown more than a few pixels around?
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from srkit.data.images import bicubic_lr, denorm
+from srkit.evaluation.results import Row, Run
 from srkit.metrics import psnr
 
 
@@ -46,3 +48,16 @@ def psnr_with_context(
             values.append(psnr(middle, high, "y", 0))
         means.append(sum(values) / len(values))
     return means
+
+
+def context_rows(
+    run: Run, method: str, reach: Mapping[float, int], psnr_at: Mapping[int, float], **facts: Any
+) -> list[Row]:
+    """What was found of one network: its effective radius by the share of influence, in output
+    pixels, and its PSNR by the LR pixels that it was shown."""
+    name, protocol = "Effective receptive radius", "output pixels, gradient on photographs"
+    rows = [run.row(method, name, r, protocol, share=s, scale=2, **facts) for s, r in reach.items()]
+    protocol = "Y, the middle 16x16 pixels"
+    for radius, value in psnr_at.items():
+        rows.append(run.row(method, "PSNR", value, protocol, context=radius, scale=2, **facts))
+    return rows

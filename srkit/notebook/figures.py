@@ -84,6 +84,18 @@ def detail_box(hr: Picture, size: int = 64) -> tuple[int, int]:
     return int(top) + edge, int(left) + edge
 
 
+def squares(
+    pictures: Mapping[str, Picture], hr: Picture, size: int = 64, width: float = 2.2
+) -> Figure:
+    """The same square of several pictures of one scene, where HR has the most detail."""
+    top, left = detail_box(hr, size)
+    crops = {
+        name: as_pixels(picture)[top : top + size, left : left + size]
+        for name, picture in pictures.items()
+    }
+    return show_images(crops, width)
+
+
 def comparison(
     rows: Sequence[Mapping[str, Picture]],
     scale: int,

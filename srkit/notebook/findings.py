@@ -4,6 +4,7 @@ side that they take too, so that text and numbers cannot part when the networks 
 from collections.abc import Mapping, Sequence
 
 from IPython.display import Markdown
+from torch import nn
 
 from srkit.evaluation import results
 from srkit.weights import LABELS
@@ -12,6 +13,11 @@ from srkit.weights import LABELS
 def say(*sentences: str) -> Markdown:
     """Sentences as a paragraph that begins as the notebooks' do."""
     return Markdown("**Notice.** " + " ".join(sentences))
+
+
+def points(*sentences: str) -> Markdown:
+    """Sentences as a list."""
+    return Markdown("\n".join(f"- {sentence}" for sentence in sentences))
 
 
 def table(header: Sequence[str], body: Sequence[Sequence[str]]) -> Markdown:
@@ -113,3 +119,80 @@ def traded(psnr: Mapping[str, float], fine: Mapping[str, float]) -> str:
     if lost:
         return f"{text} It gave up PSNR for texture, which is what equation (4) asks for."
     return f"{text} It has more texture and lost no PSNR by it."
+
+
+# --- 03 ------------------------------------------------------------------------------------------
+
+CHOOSES = 0.1  # of a channel's weight in (0, 1): by so much it answers to another picture
+
+
+def chosen(changes: Mapping[str, float]) -> str:
+    """Which attention layers answer to the picture, by how much the mean channel weight changes for
+    its negative."""
+    choose = [name for name, change in changes.items() if change > CHOOSES]
+    text = f"For the negative, channel weights change by {min(changes.values()):.3f} to"
+    text += f" {max(changes.values()):.3f} on average."
+    if not choose:
+        return f"{text} No layer chooses by content: they scale their channels by constants."
+    text += f" {len(choose)} of {len(changes)} layers choose by content ({listed(choose)});"
+    return f"{text} the others scale their channels by constants, as a convolution could do."
+
+
+def far_change(levels: Mapping[str, float]) -> str:
+    """What a covered corner changes in the opposite quarter, in mean levels of 255."""
+    told = [f"{LABELS[name]}'s by {change:.2f}" for name, change in levels.items()]
+    text = f"The opposite quarter changes, on average: {listed(told)} of 255 levels."
+    if levels["sr-ugan"] <= levels["srgan"]:
+        return f"{text} SR-UGAN makes no more use of the corner than SRGAN."
+    if levels["sr-ugan"] < 0.5:
+        return f"{text} SR-UGAN can use the far corner, and rounding to whole levels hides it."
+    return f"{text} SR-UGAN does use the far corner, by more than rounding hides."
+
+
+def radii(within: Mapping[str, int]) -> str:
+    """How far 90% of each network's influence reaches, on photographs."""
+    srgan, srugan = within["srgan"], within["sr-ugan"]
+    text = f"90% of SR-UGAN's influence lies within {srugan} output pixels, of SRGAN's within"
+    text += f" {srgan}."
+    if srugan > srgan:
+        return f"{text} The network that can see everything also looks farther."
+    return f"{text} The network that can see everything looks no farther."
+
+
+def context_use(curves: Mapping[str, Mapping[int, float]], beyond: int = 8) -> str:
+    """Whether context beyond so many LR pixels brings more than a tenth of a decibel."""
+    gains = {
+        name: curve[max(curve)] - curve[min(beyond, max(curve))] for name, curve in curves.items()
+    }
+    told = [f"{LABELS[name]} {gain:+.2f} dB" for name, gain in gains.items()]
+    text = f"Beyond {beyond} LR pixels, context brings {listed(told)}."
+    if gains["sr-ugan"] > max(0.1, gains["srgan"] + 0.1):
+        return f"{text} So SR-UGAN uses the wider scene, as section 4.2 hopes, and SRGAN does not."
+    text += " A tenth of a decibel is nothing here: to these networks 2x enlargement is a local"
+    return text + " affair, and the U-Net's wide view is not what SR-UGAN profits from."
+
+
+def flat_from(curve: Mapping[int, float]) -> int:
+    """The least context from which on more of it brings less than a tenth of a decibel."""
+    return min(radius for radius in curve if curve[max(curve)] - curve[radius] < 0.1)
+
+
+def with_gradient(**networks: nn.Module) -> str:
+    """How many of each network's parameter tensors have a gradient: "G 118, D 0"."""
+    counts = {n: sum(p.grad is not None for p in m.parameters()) for n, m in networks.items()}
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def agreement(cosines: Mapping[str, float], shares: Mapping[str, float]) -> str:
+    """Whether other terms' gradients agree with MSE's (their cosine), and how loud they are beside
+    it."""
+    told = []
+    for name, cosine in cosines.items():
+        way = "with MSE" if cosine > 0.3 else "against MSE" if cosine < -0.3 else "at right angles"
+        told.append(
+            f"{name} pulls {way} (cosine {cosine:.2f}) with {shares[name]:.2g} of its force"
+        )
+    text = f"At the very start {listed(told)}."
+    if all(share < 0.5 for share in shares.values()):
+        return f"{text} So MSE leads the first updates, wherever the others want to go."
+    return f"{text} So MSE does not lead alone."

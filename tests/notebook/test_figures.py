@@ -41,6 +41,27 @@ def test_detail_box_finds_the_only_detailed_square():
     assert abs(top - 40) <= 1 and abs(left - 80) <= 1  # its own edge is detail too
 
 
+def test_squares_are_the_same_place_of_each_picture():
+    hr, sr = noise(seed=1), noise(seed=2)
+    top, left = figures.detail_box(hr, 16)
+    axes = figures.squares({"SR": sr, "HR": hr}, hr, 16).axes
+    for panel, picture in zip(axes, (sr, hr), strict=True):
+        expected = np.asarray(picture)[top : top + 16, left : left + 16]
+        assert np.array_equal(panel.images[0].get_array(), expected)
+
+
+def test_edges_overshoot_with_bicubic_alone():
+    axes = figures.edge_profiles(["nearest", "bilinear", "bicubic"]).axes[0]
+    over = {line.get_label(): max(line.get_ydata()) > 190 for line in axes.lines[1:]}
+    assert over == {"Nearest-neighbor": False, "Bilinear": False, "Bicubic": True}
+
+
+def test_the_saturating_loss_is_flat_where_a_fake_is_certain():
+    _, slope = figures.adversarial_losses().axes
+    ours, saturating = (abs(float(line.get_ydata()[0])) for line in slope.lines)
+    assert ours > 0.99 and saturating < 0.01
+
+
 def test_diagram_reads_srgan_as_published():
     labels = [(u.kind, u.label, u.repeats) for u in diagrams.units(models.SRGANGenerator())]
     assert labels == [

@@ -63,3 +63,44 @@ def test_what_srgan_traded(psnr, fine, said):
 def test_influence_is_near_or_far_by_its_radii():
     assert "comes from the inner 12" in findings.spread(48, 12)
     assert "reaches out" in findings.spread(48, 40)
+
+
+def test_attention_chooses_or_it_does_not():
+    said = findings.chosen({"down 1": 0.01, "up 1": 0.36})
+    assert "0.010 to 0.360" in said and "1 of 2 layers choose by content (up 1)" in said
+    assert "No layer chooses" in findings.chosen({"down 1": 0.01})
+
+
+@pytest.mark.parametrize(
+    ("srugan", "said"), [(0.0, "no more use"), (0.2, "rounding"), (3.0, "does use the far corner")]
+)
+def test_the_far_change_takes_a_side(srugan, said):
+    text = findings.far_change({"srgan": 0.0, "sr-ugan": srugan})
+    assert said in text and f"SR-UGAN's by {srugan:.2f}" in text
+
+
+def test_the_wider_view_is_used_or_not():
+    assert "looks no farther" in findings.radii({"srgan": 12, "sr-ugan": 8})
+    assert "also looks farther" in findings.radii({"srgan": 12, "sr-ugan": 20})
+
+
+@pytest.mark.parametrize(
+    ("srgan", "srugan", "said"),
+    [(-0.05, 0.12, "uses the wider"), (0.0, 0.05, "local affair"), (0.3, 0.3, "local affair")],
+)
+def test_context_is_used_where_it_brings_more_than_a_tenth(srgan, srugan, said):
+    curves = {m: {8: 30.0, 40: 30 + gain} for m, gain in (("srgan", srgan), ("sr-ugan", srugan))}
+    text = findings.context_use(curves)
+    assert said in text and f"SR-UGAN {srugan:+.2f} dB" in text
+
+
+def test_gradients_agree_by_their_cosines():
+    said = findings.agreement({"content": -0.93, "adversarial": 0.05}, {"content": 0.01,
+                              "adversarial": 1e-6})  # fmt: skip
+    assert "content pulls against MSE (cosine -0.93)" in said
+    assert "adversarial pulls at right angles" in said and "MSE leads" in said
+    assert "does not lead" in findings.agreement({"content": 0.9}, {"content": 2.0})
+
+
+def test_a_curve_is_flat_from_where_it_gains_no_more():
+    assert findings.flat_from({1: 30.0, 2: 31.0, 4: 32.0, 8: 32.05}) == 4
