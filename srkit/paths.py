@@ -43,14 +43,18 @@ def runs(preset: str) -> Path:
     return folder
 
 
-def figures(preset: str = "demo", data: str = "embedded") -> Path:
-    """Where figures and results.json go.
+def figures(preset: str | None = None, data: str = "embedded") -> Path:
+    """Where figures and results.json of a preset go; without one, the committed `figures/`.
 
-    The committed `figures/` belongs to one thing alone: the demo preset on the embedded
-    photographs. Any other preset or data writes to `runs/<preset>/figures/`.
+    The committed ones belong to one thing alone: a report of the demo preset on the embedded
+    photographs. Any other preset or data writes to `runs/<preset>/figures/`, and a student in
+    `srkit lab` to $SRKIT_FIGURES.
     """
-    committed = preset == "demo" and data == "embedded"
-    folder = root() / "figures" if committed else runs(preset) / "figures"
+    folder = root() / "figures"
+    if preset is not None and (preset != "demo" or data != "embedded"):
+        folder = runs(preset) / "figures"
+    elif preset is not None:
+        folder = Path(os.environ.get("SRKIT_FIGURES") or folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

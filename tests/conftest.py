@@ -31,7 +31,13 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def no_local_settings(monkeypatch, tmp_path_factory):
     """A test sees neither the user's srkit variables nor their cache of downloaded weights."""
-    for name in ("SRKIT_VGG19", "SRKIT_INCEPTION", "SRKIT_ROOT", "SRKIT_LEFTTHOMAS"):
+    for name in (
+        "SRKIT_VGG19",
+        "SRKIT_INCEPTION",
+        "SRKIT_ROOT",
+        "SRKIT_FIGURES",
+        "SRKIT_LEFTTHOMAS",
+    ):
         monkeypatch.delenv(name, raising=False)
     empty = tmp_path_factory.getbasetemp() / "no-downloads"
     monkeypatch.setenv("TORCH_HOME", str(empty))

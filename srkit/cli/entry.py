@@ -13,7 +13,11 @@ USER_ERRORS = (ValueError, OSError)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 for a run that failed, 2 for bad input, which
     ends with one line that says what was wrong."""
-    options = parser().parse_args(arguments)
+    options, others = parser().parse_known_args(arguments)
+    if options.run is notebooks.run_lab:
+        options.others = others[1:] if others[:1] == ["--"] else others
+    elif others:
+        parser().error(f"unrecognized arguments: {' '.join(others)}")
     try:
         check_outputs(options)
         return options.run(options)

@@ -31,17 +31,12 @@ def run_report(options: Namespace) -> int:
 
 
 def add_lab(commands: Commands) -> None:
-    option = add_command(commands, run_lab, "open JupyterLab on the notebooks")
-    option("options", nargs="*", help="passed on to JupyterLab, after --")
+    about = "open JupyterLab on your own copy of the notebooks; its options are JupyterLab's"
+    add_command(commands, run_lab, about)
 
 
 def run_lab(options: Namespace) -> int:
-    """`srkit lab`: JupyterLab on notebooks/, with this interpreter as its kernel."""
-    import subprocess
+    """`srkit lab`: JupyterLab on a copy of the notebooks, with this interpreter as its kernel."""
+    from srkit.notebook.lab import lab
 
-    from srkit import paths
-    from srkit.notebook.report import use_this_python
-
-    use_this_python(paths.runs("lab") / "jupyter")
-    command = [sys.executable, "-m", "jupyterlab", *options.options]
-    return subprocess.call(command, cwd=paths.notebooks())
+    return lab(options.others)
