@@ -3,7 +3,7 @@ PYTHON ?= python3
 PRESET ?= demo
 DATA   ?= embedded
 
-.PHONY: report test lab lint clean
+.PHONY: report test test-browser lab lint clean
 
 report: .venv  ## run all notebooks and write figures/
 	.venv/bin/python -m srkit report --preset "$(PRESET)" --data "$(DATA)"
@@ -11,8 +11,11 @@ report: .venv  ## run all notebooks and write figures/
 test: .venv  ## lint, types, unit tests and every notebook in the smoke preset
 	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-lab: .venv  ## open JupyterLab on the notebooks
-	.venv/bin/python -m srkit lab
+test-browser: .venv/browser  ## the notebooks in JupyterLab in Chromium (which the system provides)
+	.venv/bin/python -m pytest -m browser -n 2 --dist worksteal tests/browser
+
+lab: .venv  ## open JupyterLab on your own copy of the notebooks, in my-notebooks/
+	.venv/bin/python -m srkit lab $(OPTIONS)
 
 lint: .venv  ## put code and notebooks into shape, then check them
 	.venv/bin/ruff format .
@@ -27,6 +30,11 @@ lint: .venv  ## put code and notebooks into shape, then check them
 	touch -t 200001010000 .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	touch .venv
+
+# An extra of pyproject.toml.
+.venv/browser: pyproject.toml | .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(@F)]"
+	touch $@
 
 clean:  ## remove what runs left behind, keep figures/ and .venv
 	rm -rf runs build *.egg-info
