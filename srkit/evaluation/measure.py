@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from srkit import metrics
 from srkit.data.crops import middles
-from srkit.data.images import bicubic_lr_pil, crop_to_multiple, resized
+from srkit.data.images import bicubic_lr_pil, crop_to_multiple, resized, to_image
 from srkit.data.photos import Photos
 from srkit.evaluation.lpips import LPIPS, LPIPS_PROTOCOL
 from srkit.evaluation.results import Row, Run
@@ -158,6 +158,15 @@ def measure(
     for network, sets in zip(networks, features, strict=True):
         rows += inception_rows(network, sets, facts, run)
     return rows
+
+
+def bicubic_psnr(hr: Tensor, scale: int) -> float:
+    """Bicubic's mean PSNR (Y, border `scale`) on crops.  Shape: hr (N, 3, H, W) in [0, 1]."""
+    scores = []
+    for one in hr:
+        lr = bicubic_lr_pil(to_image(one), scale)
+        scores.append(metrics.psnr(upscale(lr, "bicubic", scale), one, "y", scale))
+    return sum(scores) / len(scores)
 
 
 def predictions(

@@ -257,7 +257,7 @@ def training_curves(logs: Mapping[str, Sequence[dict]], baseline: float | None =
 
     `logs` map a model's name to the rows of its log.jsonl; `baseline` is bicubic's PSNR.
     """
-    figure = Figure(figsize=(12, 3.4), layout="constrained")
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
     draw_curves(figure.subplots(1, 3), logs, baseline)
     return figure
 

@@ -2,6 +2,9 @@
 side that they take too, so that text and numbers cannot part when the networks change."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import log
+from typing import Any
 
 from IPython.display import Markdown
 from torch import nn
@@ -196,3 +199,85 @@ def agreement(cosines: Mapping[str, float], shares: Mapping[str, float]) -> str:
     if all(share < 0.5 for share in shares.values()):
         return f"{text} So MSE leads the first updates, wherever the others want to go."
     return f"{text} So MSE does not lead alone."
+
+
+# --- 04 ------------------------------------------------------------------------------------------
+
+Rows = Sequence[Mapping[str, Any]]  # of a training's log
+
+
+def early_lead(logs: Mapping[str, Rows], step: int = 20) -> str:
+    """Section 4.2.1's remark: whether MSE helps in the first updates, with it and without."""
+    common = set.intersection(*({r["step"] for r in rows if "psnr" in r} for rows in logs.values()))
+    at = max(number for number in common if number <= step)
+    values = {n: next(r["psnr"] for r in rows if r["step"] == at) for n, rows in logs.items()}
+    (name, value), (other, base) = values.items()
+    text = f"At update {at}, {name} has {value:.1f} dB on held-out crops and {other} {base:.1f} dB."
+    if value > base + 0.5:
+        return f"{text} The report's remark holds for this run: MSE gives the early start."
+    return f"{text} The report's remark is not seen in this run."
+
+
+def opinion(rows: Rows, classes: int) -> str:
+    """What the discriminator knows at the end of a run, by the last lines of its log."""
+    last = rows[-5:]
+    real, fake = (sum(r[name] for r in last) / len(last) for name in ("d_real", "d_fake"))
+    text = f"At the end D(real) is {real:.2f} and D(fake) {fake:.2f}:"
+    if real - fake < 0.1:
+        text += " the discriminator has no idea."
+    else:
+        text += " the discriminator tells them apart."
+    if "class" not in last[-1]:
+        return text
+    now, blind = sum(r["class"] for r in last) / len(last), log(classes)
+    text += f" Its class loss is {now:.2f}, where knowing nothing is {blind:.2f}:"
+    if now < 0.7 * blind:
+        return f"{text} it does learn, and classes are what it finds easy."
+    return f"{text} it has learned nothing yet."
+
+
+def against_bicubic(psnr: float, baseline: float, crops: int) -> str:
+    """How a run ends beside bicubic."""
+    text = f"After {crops:,} crops the network is at {psnr:.2f} dB, {apart(psnr, baseline)} than"
+    return f"{text} bicubic's {baseline:.2f} dB, which needed no training."
+
+
+def steering(rows: Rows) -> str:
+    """Which term's gradient leads at a run's first line and at its last, and what was warned of."""
+    pulls = [{k[9:]: v for k, v in row.items() if k.startswith("gradient_")} for row in rows]
+    first, last = (max(pull, key=pull.__getitem__) for pull in (pulls[0], pulls[-1]))
+    told = [f"update {r['step']}: {text}" for r in rows for text in r.get("warnings", [])]
+    text = f"The {first} term steers at the beginning and the {last} term at the end."
+    text = f"The {first} term steers throughout." if first == last else text
+    return f"{text} Warned of: {'; '.join(told) or 'nothing'}."
+
+
+def averaging(scored: Sequence[tuple[int, float, float]]) -> str:
+    """What the EMA does, from (update, PSNR without it, PSNR with it) of each validation."""
+    better = sum(ema > raw for _, raw, ema in scored)
+    raw, ema = (steps_between([row[i] for row in scored]) for i in (1, 2))
+    text = f"The EMA is the better one at {better} of {len(scored)} validations. From one to the"
+    text += f" next it moves by {ema:.2f} dB on average, the weights themselves by {raw:.2f} dB:"
+    return f"{text} {'it is the steadier one' if ema < raw else 'it is no steadier here'}."
+
+
+def steps_between(values: Sequence[float]) -> float:
+    """The mean change from one value to the next."""
+    changes = [abs(b - a) for a, b in pairwise(values)]
+    return sum(changes) / max(len(changes), 1)
+
+
+def failing(cases: Mapping[str, Any], healthy: str) -> list[str]:
+    """Each ill case beside the healthy one: PSNR, colours, and whether it was warned of."""
+    base, told = cases[healthy], []
+    for name, case in cases.items():
+        if name != healthy:
+            text = f"**{name}**, beside *{healthy}*: PSNR {apart(case.psnr, base.psnr)}, colours"
+            text += f" drift by {case.colour_drift:.1f} levels ({base.colour_drift:.1f} there),"
+            told.append(f"{text} {case.short_warnings if case.warnings else 'no warning'}.")
+    return told
+
+
+def least_hurt(cases: Mapping[str, Any], healthy: str) -> str:
+    """The ill case that loses the least PSNR against the healthy one."""
+    return max((n for n in cases if n != healthy), key=lambda name: cases[name].psnr)

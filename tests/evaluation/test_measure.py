@@ -194,3 +194,10 @@ def test_sensitivity_varies_protocol_layer_n_and_side():
     assert all(r["value"] == 0 for r in results.select(rows, method="hr"))
     with pytest.raises(ValueError, match="5 photographs wanted, there are 4"):
         measure.sensitivity(some, network, RUN, sizes=(5,), sides=(64,))
+
+
+def test_bicubic_s_psnr_is_the_mean_over_crops(rng):
+    hr = torch.from_numpy(rng.random((2, 3, 32, 32), dtype=np.float32))
+    each = [measure.bicubic_psnr(one[None], 2) for one in hr]
+    assert each[0] != each[1] and measure.bicubic_psnr(hr, 2) == pytest.approx(sum(each) / 2)
+    assert measure.bicubic_psnr(torch.full((1, 3, 8, 8), 0.5), 2) == float("inf")

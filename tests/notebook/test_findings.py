@@ -1,8 +1,10 @@
 """Findings say what their numbers say: turned round, they take the other side."""
 
 import pytest
+import torch
 
 from srkit.notebook import findings
+from srkit.notebook.live import Case
 
 
 @pytest.mark.parametrize(
@@ -104,3 +106,60 @@ def test_gradients_agree_by_their_cosines():
 
 def test_a_curve_is_flat_from_where_it_gains_no_more():
     assert findings.flat_from({1: 30.0, 2: 31.0, 4: 32.0, 8: 32.05}) == 4
+
+
+@pytest.mark.parametrize(("without", "said"), [(13.0, "remark holds"), (21.8, "is not seen")])
+def test_mse_gives_an_early_start_or_not(without, said):
+    logs = {
+        "Eq. (5)": [{"step": n, "psnr": p} for n, p in ((1, 9.0), (20, 22.0), (40, 30.0))],
+        "without MSE": [{"step": 5}, *({"step": n, "psnr": without} for n in (20, 40))],
+    }
+    text = findings.early_lead(logs)
+    assert said in text and f"22.0 dB on held-out crops and without MSE {without:.1f} dB" in text
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [({"d_real": 0.5, "d_fake": 0.5, "class": 0.3}, ("no idea", "does learn")),
+     ({"d_real": 0.9, "d_fake": 0.1, "class": 1.3}, ("tells them apart", "learned nothing")),
+     ({"d_real": 0.9, "d_fake": 0.1}, ("tells them apart.",))],
+)  # fmt: skip
+def test_the_discriminator_s_opinion(row, said):
+    text = findings.opinion([row] * 6, 4)
+    assert all(words in text for words in said)
+
+
+def test_a_run_ends_above_or_below_bicubic():
+    assert "2.00 dB lower than bicubic's 32.00" in findings.against_bicubic(30, 32, 3840)
+    assert "1.00 dB higher than bicubic's" in findings.against_bicubic(33, 32, 3840)
+
+
+def test_steering_reads_first_and_last_line_and_the_warnings():
+    rows = [{"step": 1, "gradient_mse": 2.0, "gradient_content": 1.0}]
+    rows.append({"step": 9, "gradient_mse": 1.0, "gradient_content": 3.0})
+    rows[1]["warnings"] = ["colours drift"]
+    assert findings.steering(rows) == (
+        "The mse term steers at the beginning and the content term at the end. Warned of: update 9:"
+        " colours drift."
+    )
+    assert findings.steering(rows[:1]) == "The mse term steers throughout. Warned of: nothing."
+
+
+def test_the_ema_is_steadier_by_its_changes():
+    said = findings.averaging([(1, 10.0, 9.0), (2, 20.0, 12.0), (3, 10.0, 15.0)])
+    assert "at 1 of 3 validations" in said and "moves by 3.00 dB" in said and "10.00 dB" in said
+    assert "the steadier one" in said
+    assert "no steadier" in findings.averaging([(1, 10.0, 9.0), (2, 10.5, 12.0)])
+
+
+def case(psnr, drift=0.0, *warnings):
+    return Case(torch.zeros(3, 2, 2), psnr, drift, 1.0, warnings)
+
+
+def test_failures_are_told_beside_the_healthy_one():
+    cases = {"healthy": case(34.0, 2.0), "no MSE": case(33.0, 7.0, "colours drift: more"),
+             "dead": case(34.2, 1.0)}  # fmt: skip
+    first, second = findings.failing(cases, "healthy")
+    assert "**no MSE**, beside *healthy*: PSNR 1.00 dB lower, colours drift by 7.0 levels" in first
+    assert first.endswith("colours drift.") and second.endswith("no warning.")
+    assert findings.least_hurt(cases, "healthy") == "dead"
