@@ -1,4 +1,4 @@
-"""Measured rows as pictures: Figure 3, what FID depends on, the ablation. Figures come closed."""
+"""Numbers as pictures: what a Frechet distance sees and depends on, Figure 3, the ablation."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from srkit.evaluation.results import REPORT_FID, Row, select, value
 from srkit.evaluation.tables import Setting, by_setting
 from srkit.fid.features import PROTOCOLS
 from srkit.notebook.figures import colour
+from srkit.notebook.sampling import TRUTH, Coverage
 from srkit.weights import LABELS
 
 STYLES = {"pytorch": ("tab:blue", 3.0), "tf": ("tab:green", 1.2), "clean": ("tab:purple", 1.2)}
@@ -100,4 +101,92 @@ def ablation(rows: Sequence[Row]) -> Figure:
     title = "a dot a seed; the band is the whole SR-UGAN's"
     axes.set(ylabel="PSNR against bicubic's (dB)", title=title)
     axes.grid(axis="y", alpha=0.25)
+    return figure
+
+
+def tradeoff(rows: Sequence[Row], methods: Sequence[str], distance: str) -> Figure:
+    """The perception-distortion plane: a distance of sets against PSNR, a dot a method."""
+    figure = Figure(figsize=(6.4, 4), layout="constrained")
+    axes = figure.subplots()
+    for method in methods:
+        at = [value(rows, method=method, metric=name) or 0.0 for name in ("PSNR", distance)]
+        axes.plot(*at, "o", color=colour(method), label=LABELS[method])
+    axes.set(xlabel="PSNR (dB): to the right, nearer to each photograph")
+    axes.set_ylabel(f"{distance}: lower is better")
+    axes.margins(0.1)
+    axes.legend(fontsize=9)
+    axes.grid(alpha=0.25)
+    return figure
+
+
+# --- Notebook 05's experiments -------------------------------------------------------------------
+
+
+def variances(clouds: Mapping[str, np.ndarray]) -> Figure:
+    """Each method's variance along the principal directions of HR's, of vectors (N, d)."""
+    figure = Figure(figsize=(7.5, 3.6), layout="constrained")
+    axes = figure.subplots()
+    _, directions = np.linalg.eigh(np.cov(clouds["hr"].T))
+    for method, cloud in clouds.items():
+        along = (cloud @ directions).var(0)[::-1]
+        axes.plot(along, color=colour(method), label=LABELS[method], lw=1.2)
+    axes.set(yscale="log", xlabel="HR's principal directions, from smooth to fine")
+    axes.set_ylabel("variance")
+    axes.legend(fontsize=9)
+    axes.grid(alpha=0.25)
+    return figure
+
+
+def by_count(
+    axes: Axes, draws: Mapping[int, Sequence[float]], label: str, tint: str, dots: bool = True
+) -> None:
+    """A distance against the number of vectors: a dot a draw, and the mean."""
+    for n, values in draws.items():
+        if dots:
+            axes.plot([n] * len(values), values, "o", color=tint, ms=4, alpha=0.3, mew=0)
+    means = [np.mean(values) for values in draws.values()]
+    axes.plot([*draws], means, "o-", color=tint, ms=4, lw=1.2, label=label)
+    axes.set(xscale="log", xlabel="vectors in each sample, n")
+    axes.minorticks_off()
+    axes.set_xticks([*draws], [f"{n}" for n in draws])
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=9)
+
+
+def bias(draws: Mapping[str, Mapping[int, Sequence[float]]], theory: Sequence[float]) -> Figure:
+    """Distances of two samples of one source by n, per source, and what theory says."""
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for (name, of_source), method in zip(draws.items(), ("hr", "bicubic"), strict=True):
+        by_count(axes, of_source, name, colour(method), dots=False)
+    axes.plot([*of_source], theory, color="#888888", label="theory, for n well above d")
+    axes.set(yscale="log", ylabel="squared Frechet distance, mean")
+    axes.legend(fontsize=9)
+    return figure
+
+
+def fid_and_kid(fid: Mapping[int, Sequence[float]], kid: Mapping[int, Sequence[float]]) -> Figure:
+    """HR against HR by n, in both measures."""
+    figure = Figure(figsize=(9, 3.3), layout="constrained")
+    panels = zip(figure.subplots(1, 2), ((fid, "Frechet"), (kid, "KID")), strict=True)
+    for axes, (draws, name) in panels:
+        by_count(axes, draws, "mean of the draws", colour("hr"))
+        axes.axhline(0, color="#444", lw=0.8)
+        axes.set_title(f"HR against HR: {name}")
+    return figure
+
+
+def intervals(found: Mapping[str, Coverage]) -> Figure:
+    """One bootstrap's draws and interval each, beside the mean at this N and the truth."""
+    figure = Figure(figsize=(7.6, 4.8), layout="constrained")
+    panels = figure.subplots(len(found), 1, sharex=True)
+    for axes, (name, one) in zip(panels, found.items(), strict=True):
+        axes.hist(one.draws, 20, color="#bbbbbb", label="bootstrap draws")
+        axes.axvspan(*one.ends, color=colour("bicubic"), alpha=0.25, lw=0, label="95% interval")
+        axes.axvline(one.value, color=colour("bicubic"), label="value measured")
+        axes.axvline(one.mean_at_n, color=colour("hr"), ls="--", label="mean over choices of 60")
+        axes.axvline(TRUTH, color=colour("sr-ugan"), label="truth")
+        axes.set(title=name, yticks=[])
+    panels[0].legend(fontsize=9)
+    panels[-1].set_xlabel("squared Frechet distance")
     return figure

@@ -10,6 +10,9 @@ from IPython.display import Markdown
 from torch import nn
 
 from srkit.evaluation import results
+from srkit.evaluation.ablation import FULL
+from srkit.evaluation.results import Row, select
+from srkit.evaluation.tables import by_method, by_setting, largest_factor
 from srkit.weights import LABELS
 
 
@@ -281,3 +284,83 @@ def failing(cases: Mapping[str, Any], healthy: str) -> list[str]:
 def least_hurt(cases: Mapping[str, Any], healthy: str) -> str:
     """The ill case that loses the least PSNR against the healthy one."""
     return max((n for n in cases if n != healthy), key=lambda name: cases[name].psnr)
+
+
+# --- 05 ------------------------------------------------------------------------------------------
+
+
+def quadrant(rows: Sequence[Row], method: str, distance: str) -> str:
+    """Where a method stands beside bicubic, picture by picture and as a set."""
+    psnr, sets = (by_method(rows, name) for name in ("PSNR", distance))
+    nearer, ratio = psnr[method] > psnr["bicubic"], sets[method] / sets["bicubic"]
+    verdict = {
+        (True, True): "better in both senses",
+        (True, False): "nearer to each photograph, and farther as a set",
+        (False, True): "farther from each photograph, and nearer as a set",
+        (False, False): "worse in both senses",
+    }[nearer, ratio < 1]
+    gain = f"PSNR {psnr[method] - psnr['bicubic']:+.2f} dB, {distance} {ratio:.3f} of bicubic's"
+    return f"{LABELS[method]} ({gain}) is {verdict}."
+
+
+def winners(rows: Sequence[Row], metrics: Mapping[str, str]) -> str:
+    """Who is first by each metric, given which way is better."""
+    first = {name: ranked(by_method(rows, name), better)[0] for name, better in metrics.items()}
+    told = [f"{listed([method])} by {name}" for name, method in first.items()]
+    if len(set(first.values())) == 1:
+        return f"All put the same method first: {listed([next(iter(first.values()))])}."
+    return f"First is {listed(told)}: it depends on what one asks."
+
+
+def order_across(groups: Mapping[str, Sequence[Row]], metric: str, better: str) -> str:
+    """Whether a metric keeps its order of the methods from set to set of photographs."""
+    columns = {name: by_method(rows, metric) for name, rows in groups.items()}
+    common = set.intersection(*(set(values) for values in columns.values()))
+    orders = {n: ranked({m: v[m] for m in common}, better) for n, v in columns.items()}
+    if len({tuple(order) for order in orders.values()}) == 1:
+        return f"{metric} keeps its order of the methods on all {len(orders)} sets."
+    (first, wanted), *others = orders.items()
+    name, other = next((name, order) for name, order in others if order != wanted)
+    at = next(place for place in range(len(wanted)) if wanted[place] != other[place])
+    pair = f"{listed([wanted[at]])} before {listed([other[at]])}"
+    return f"{metric} does not keep its order: {first} has {pair}, {name} the reverse."
+
+
+def settings(rows: Sequence[Row], method: str) -> str:
+    """What moves bicubic's FID and a method's ratio to it, by rows of `sensitivity`."""
+    base = by_setting(rows, "bicubic")
+    ratios = {at: number / base[at] for at, number in by_setting(rows, method).items()}
+    moved = {
+        what: (largest_factor(base, place), largest_factor(ratios, place))
+        for place, what in enumerate(("the protocol", "the layer", "N", "the resolution"))
+    }
+    told = [f"{what} by up to {times(factor)}" for what, (factor, _) in moved.items()]
+    text = f"Alone, {listed(told)}: so far bicubic's FID moves on one collection of photographs."
+    below = sum(ratio < 1 for ratio in ratios.values())
+    text += f" {LABELS[method]}'s ratio to it goes from {min(ratios.values()):.3g} to"
+    text += f" {max(ratios.values()):.3g}, below 1 at {below} of {len(ratios)} settings"
+    if 0 < below < len(ratios):
+        layers = sorted({layer for (_, layer, _, _), ratio in ratios.items() if ratio < 1})
+        text += f" (layers {listed([f'{n}' for n in layers])}): whether it is nearer to real"
+        return text + " photographs than bicubic depends on the setting."
+    side = "below" if below else "above"
+    return f"{text}: {side} 1 at all of them, so the side may be named without a setting."
+
+
+def ablated(rows: Sequence[Row]) -> list[str]:
+    """What each part is worth: PSNR without it, beside the whole, where the seeds do not overlap,
+    and its distance beside bicubic's."""
+    psnr = {row["variant"]: row for row in select(rows, metric="PSNR") if "values" in row}
+    fid = next((r["metric"] for r in rows if r["metric"].startswith("FID")), None)
+    base = select(rows, metric=fid, method="bicubic")
+    whole, told = psnr.pop(FULL), []
+    for name, row in psnr.items():
+        apart_by_seeds = max(row["values"]) < min(whole["values"]) or min(row["values"]) > max(
+            whole["values"]
+        )
+        text = f"**{name}**: PSNR {apart(row['value'], whole['value'])} than the whole's,"
+        text += " more than the seeds differ" if apart_by_seeds else " no more than seeds differ"
+        for distance in select(rows, metric=fid, variant=name) if base else []:
+            text += f"; {fid} {distance['value'] / base[0]['value']:.2f} of bicubic's"
+        told.append(f"{text}.")
+    return told

@@ -5,11 +5,13 @@ import matplotlib
 matplotlib.use("agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 from srkit.evaluation.ablation import FULL
 from srkit.evaluation.results import Run
 from srkit.notebook import charts
+from srkit.notebook.sampling import TRUTH, Coverage
 
 
 def row(method, metric, number, **facts):
@@ -48,3 +50,31 @@ def test_the_ablation_has_a_dot_a_seed_as_gains_over_bicubic():
     dots = [list(line.get_ydata()) for line in axes.lines[:2]]
     assert dots == [[1, 2], [-1, 0.5]]
     assert [text.get_text() for text in axes.get_xticklabels()] == [FULL, "without MSE"]
+
+
+def test_the_trade_off_has_each_method_at_its_numbers():
+    rows = [row("bicubic", "PSNR", 30.0), row("bicubic", "FID-64", 4.0)]
+    (axes,) = charts.tradeoff(rows, ["bicubic"], "FID-64").axes
+    assert [list(data) for data in axes.lines[0].get_data()] == [[30], [4]]
+
+
+def test_variances_are_those_along_hr_s_directions(rng):
+    hr = rng.normal(size=(4000, 3)) @ np.diag([1.0, 2.0, 3.0])
+    (axes,) = charts.variances({"hr": hr, "bicubic": hr / 2}).axes
+    own, half = (line.get_ydata() for line in axes.lines)
+    assert own == pytest.approx([9, 4, 1], rel=0.1) and half == pytest.approx(own / 4)
+
+
+def test_means_by_count_are_drawn_with_their_theory():
+    draws = {"HR": {10: [1.0, 3.0], 20: [1.0]}, "Gaussian": {10: [1.0], 20: [0.5]}}
+    (axes,) = charts.bias(draws, [2.0, 1.0]).axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[2, 1], [1, 0.5], [2, 1]]
+    fid, _ = charts.fid_and_kid(draws["HR"], draws["Gaussian"]).axes
+    assert list(fid.lines[0].get_ydata()) == [1, 3]  # the draws
+
+
+def test_an_interval_is_drawn_beside_the_truth():
+    one = Coverage(2.0, np.array([1.9, 2.1]), (1.5, 2.5), 1.8, (9, 5))
+    above, below = charts.intervals({"a": one, "b": one}).axes
+    assert [line.get_xdata()[0] for line in above.lines] == pytest.approx([2.0, 1.8, TRUTH])
+    assert below.get_title() == "b"
