@@ -13,12 +13,13 @@ from srkit.evaluation import results
 from srkit.evaluation.ablation import FULL
 from srkit.evaluation.results import Row, select
 from srkit.evaluation.tables import by_method, by_setting, largest_factor
-from srkit.weights import LABELS
+from srkit.weights import LABELS, label
 
 
 def say(*sentences: str) -> Markdown:
     """Sentences as a paragraph that begins as the notebooks' do."""
-    return Markdown("**Notice.** " + " ".join(sentences))
+    text = " ".join(sentences)
+    return Markdown(f"**Notice.** {text[0].upper()}{text[1:]}")
 
 
 def points(*sentences: str) -> Markdown:
@@ -57,15 +58,12 @@ def ranked(values: Mapping[str, float], better: str = "lower") -> list[str]:
 
 def orders(columns: Mapping[str, Sequence[str]]) -> str:
     """How several rulers order the same methods, and which agree with the first."""
-    told = [f"{name} has {listed(order)}" for name, order in columns.items()]
+    told = [f"{name} has {' > '.join(map(label, order))}" for name, order in columns.items()]
     (first, wanted), *others = columns.items()
     agree = [name for name, order in others if list(order) == list(wanted)]
     differ = [name for name, order in others if list(order) != list(wanted)]
-    ends = [
-        f"{listed(names)} {verb} {first}"
-        for names, verb in ((agree, "side with"), (differ, "contradict"))
-        if names
-    ]
+    verbs = (("sides with", "side with"), agree), (("contradicts", "contradict"), differ)
+    ends = [f"{listed(names)} {verb[len(names) > 1]} {first}" for verb, names in verbs if names]
     return f"From the best to the worst, {'; '.join(told)}: {' and '.join(ends)}."
 
 
@@ -335,7 +333,7 @@ def settings(rows: Sequence[Row], method: str) -> str:
         for place, what in enumerate(("the protocol", "the layer", "N", "the resolution"))
     }
     told = [f"{what} by up to {times(factor)}" for what, (factor, _) in moved.items()]
-    text = f"Alone, {listed(told)}: so far bicubic's FID moves on one collection of photographs."
+    text = f"Each alone moves bicubic's FID on the same photographs: {listed(told)}."
     below = sum(ratio < 1 for ratio in ratios.values())
     text += f" {LABELS[method]}'s ratio to it goes from {min(ratios.values()):.3g} to"
     text += f" {max(ratios.values()):.3g}, below 1 at {below} of {len(ratios)} settings"

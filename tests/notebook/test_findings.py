@@ -30,8 +30,8 @@ def test_names_in_a_sentence():
 def test_orders_say_who_agrees_with_the_first():
     said = findings.orders({"PSNR": ["bicubic", "nearest"], "FID": ["nearest", "bicubic"],
                             "patches": ["bicubic", "nearest"]})  # fmt: skip
-    assert "patches side with PSNR and FID contradict PSNR" in said
-    assert "FID has Nearest-neighbor and Bicubic" in said
+    assert "patches sides with PSNR and FID contradicts PSNR" in said
+    assert "FID has Nearest-neighbor > Bicubic" in said
 
 
 def test_antialias_names_the_scales_at_which_the_worse_lr_scores_better():
