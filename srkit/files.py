@@ -181,7 +181,7 @@ SILENCE = 30.0  # seconds without a connection, or without a byte, after which a
 
 
 def download(url: str, path: Path, digest: str) -> None:
-    """Fetch a file whose SHA-256 begins with `digest`; says what and from where, with progress.
+    """Fetch a file whose SHA-256 is `digest`; says what and from where, with progress.
 
     It is put together in `path`.part, which a download that broke off leaves and the next one goes
     on with, and renamed when its hash is right. Raises OSError saying what failed, and what to put
@@ -197,11 +197,11 @@ def download(url: str, path: Path, digest: str) -> None:
             what = " ".join(str(error).split()) or type(error).__name__
             raise OSError(f"no download of {url}: {what}; {by_hand}") from error
         found = sha256(part)
-        if not found.startswith(digest):
+        if found != digest:
             part.unlink()
             raise OSError(
-                f"what {url} gave is not that file: its SHA-256 begins with"
-                f" {found[: len(digest)]}, not {digest}; {by_hand}"
+                f"what {url} gave is not that file: its SHA-256 is {found[:8]}..., not"
+                f" {digest[:8]}...; {by_hand}"
             )
         os.replace(part, path)
 

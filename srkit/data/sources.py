@@ -1,7 +1,8 @@
 """Where photographs come from: embedded, a folder, torchvision's ImageNet, a packed set."""
 
 import os
-import socket
+import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import skimage
 from srkit.data.images import DataError
 from srkit.data.packed import PackedItems
 from srkit.data.photos import Photos, read_photo, tell_left_out
-from srkit.files import SILENCE
+from srkit.files import download, lock, sha256
 from srkit.picture_files import FORMATS
 
 SUFFIXES = set(FORMATS)
@@ -31,6 +32,9 @@ EMBEDDED: dict[str, dict[str, tuple[str, ...]]] = {
         "rocket": ("rocket.jpg",),
     },
 }
+
+IMAGENETTE_URL = "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2.tgz"
+IMAGENETTE_SHA256 = "6cbfac238434d89fe99e651496f0812ebc7a10fa62bd42d6874042bf01de4efd"
 
 NAMED = ("embedded", "imagenette")  # what `open_photos` knows by name alone
 
@@ -152,21 +156,34 @@ def torchvision_set(kind: str, folder: Path, split: str) -> Any:
     import torchvision
 
     part = "train" if split == "train" else "val"
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(SILENCE)  # torchvision's own download would wait for ever
     try:
         if kind == "imagenet":
             return torchvision.datasets.ImageNet(folder, part)
         there = {file.name for file in folder.iterdir()} if folder.is_dir() else set()
-        absent = there <= {"imagenette2.tgz"}  # a download that broke off, at most
-        return torchvision.datasets.Imagenette(folder, part, download=absent)
+        if all(name.startswith("imagenette2.") for name in there):  # nothing, or what was begun
+            fetch_imagenette(folder)
+        return torchvision.datasets.Imagenette(folder, part)
     except (RuntimeError, OSError) as error:
         what = " ".join(str(error).split()).partition(" You can use download=True")[0]
         how = "to have it downloaded name a folder that is empty or absent"
         how = how if kind == "imagenette" else "put the official archives there"
         raise DataError(f"no {kind} in {folder}: {what}; {how}") from error
-    finally:
-        socket.setdefaulttimeout(before)
+
+
+def fetch_imagenette(folder: Path) -> None:
+    """Imagenette's archive, downloaded or gone on with, unpacked aside and renamed. Raises OSError
+    where that fails, LockedError where another process does the same."""
+    archive, aside = folder / "imagenette2.tgz", folder / "imagenette2.part"
+    with lock(folder / "imagenette2.lock"):
+        if archive.is_file() and sha256(archive) != IMAGENETTE_SHA256:  # broken off elsewhere
+            archive.rename(f"{archive}.part")
+        if not archive.is_file():
+            download(IMAGENETTE_URL, archive, IMAGENETTE_SHA256)
+        shutil.rmtree(aside, ignore_errors=True)
+        with tarfile.open(archive) as file:
+            file.extractall(aside, filter="data")
+        (aside / "imagenette2").rename(folder / "imagenette2")
+        aside.rmdir()
 
 
 def open_photos(

@@ -13,8 +13,10 @@ from PIL import Image
 
 from srkit.data.images import to_tensor
 from srkit.files import sha256
+from srkit.weights import cache_of
 
-ALEXNET_URL = torchvision.models.AlexNet_Weights.IMAGENET1K_V1.url  # ends in 8 digits of its sha256
+ALEXNET_URL = torchvision.models.AlexNet_Weights.IMAGENET1K_V1.url
+ALEXNET_SHA256 = "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02"
 
 LPIPS_PROTOCOL = "torchmetrics, torchvision's AlexNet, RGB, whole picture"
 
@@ -23,7 +25,7 @@ LPIPS = Callable[[Image.Image, Image.Image], float]
 
 def alexnet_cached() -> Path:
     """Where torchvision keeps (or would put) its AlexNet."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(ALEXNET_URL).name
+    return cache_of(ALEXNET_URL)
 
 
 def available_lpips(device: str = "cpu") -> tuple[LPIPS | None, str]:
@@ -36,7 +38,7 @@ def available_lpips(device: str = "cpu") -> tuple[LPIPS | None, str]:
         return None, "LPIPS: not measured; pip install torchmetrics"
     if not path.is_file():
         return None, f"LPIPS: not measured; put {ALEXNET_URL} at {path.parent}"
-    if not sha256(path).startswith(path.stem.rpartition("-")[2]):
+    if sha256(path) != ALEXNET_SHA256:
         return None, f"LPIPS: not measured; {path.name} is damaged, delete it and load it anew"
     network = LearnedPerceptualImagePatchSimilarity("alex", normalize=True).to(device)
 

@@ -27,7 +27,7 @@ from srkit.weights import (
 
 STANDARD_FILE = "pt_inception-2015-12-05-6726825d.pth"
 
-STANDARD_HASH = "6726825d"  # of its SHA-256, the first digits
+STANDARD_HASH = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # SHA-256
 
 STANDARD_URL = (
     f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{STANDARD_FILE}"

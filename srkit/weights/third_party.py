@@ -64,7 +64,7 @@ def cache_of(url: str) -> Path:
 
 def cached(url: str, digest: str, instead: str) -> Path:
     """A third-party file in torch's cache, downloaded where it is absent. Cached or fresh, its
-    SHA-256 begins with `digest`.
+    SHA-256 is `digest`.
 
     Raises WeightsError where it cannot be had, saying what else can be done (`instead`), or where
     another file has its name.
@@ -80,10 +80,10 @@ def cached(url: str, digest: str, instead: str) -> Path:
 
 
 def check_digest(path: str | Path, digest: str, instead: str) -> None:
-    """Raise WeightsError where a file's SHA-256 does not begin with `digest`."""
-    found = sha256(path)[: len(digest)]
+    """Raise WeightsError where a file's SHA-256 is not `digest`."""
+    found = sha256(path)
     if found != digest:
         raise WeightsError(
-            f"{path} is damaged: its SHA-256 begins with {found}, not {digest};"
+            f"{path} is damaged: its SHA-256 is {found[:8]}..., not {digest[:8]}...;"
             f" delete it and {instead}"
         )

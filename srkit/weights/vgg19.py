@@ -13,9 +13,7 @@ from srkit.weights.third_party import WeightsError, cache_of, cached, check_dige
 
 VGG19_URL = torchvision.models.VGG19_Weights.IMAGENET1K_V1.url
 
-# What its SHA-256 begins with. torchvision publishes 8 digits, in the file's name; whoever has all
-# 64 of them writes them here, and they are checked whole.
-VGG19_SHA256 = "dcbb9e9d"
+VGG19_SHA256 = "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"
 
 VGG19_INSTEAD = "try again, or name another VGG19 with --content FILE"
 

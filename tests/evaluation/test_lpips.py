@@ -10,6 +10,7 @@ from srkit.data import Photos
 from srkit.evaluation import lpips
 from srkit.evaluation.measure import measure
 from srkit.evaluation.results import Run, only
+from srkit.files import sha256
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def alexnet(tmp_path, monkeypatch):
 
 
 def test_equal_pictures_are_at_0_and_more_noise_is_further_away(alexnet, monkeypatch):
-    monkeypatch.setattr(lpips, "sha256", lambda path: path.stem.rpartition("-")[2])
+    monkeypatch.setattr(lpips, "ALEXNET_SHA256", sha256(alexnet))
     distance, note = lpips.available_lpips()
     assert alexnet.name in note
     grey = Image.new("RGB", (80, 72), (120, 130, 140))
