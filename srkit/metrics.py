@@ -4,7 +4,7 @@ Numbers compare only where the protocol is the same: the luma channel Y or RGB, 
 pixels of border are left out. Super-resolution papers use Y and `scale` pixels (SRGAN section 3.1).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -102,6 +102,26 @@ def fine_power(sr: Picture, hr: Picture, limit: float) -> float:
     (frequency, power), (_, true) = power_spectrum(sr), power_spectrum(hr)
     rings = frequency * (frequency > limit)  # a ring holds as many waves as it is long
     return float((rings * power).sum() / (rings * true).sum())
+
+
+def grid_levels(srs: Sequence[Picture], hrs: Sequence[Picture], period: int = 16) -> float:
+    """How strong a pattern that repeats every `period` pixels is in the errors of predictions, in
+    levels of 255 (RMS): a plaid or checkerboard that a network lays over whatever it is shown.
+
+    The errors are cut into tiles and averaged, which leaves what repeats; what would remain of
+    errors without any pattern is taken off. Raises ValueError for fewer tiles than two.
+    """
+    tiles = []
+    for sr, hr in zip(srs, hrs, strict=True):
+        error = to_array(sr) - to_array(hr)
+        rows, columns = (side // period for side in error.shape[:2])
+        error = (error - error.mean((0, 1)))[: rows * period, : columns * period]
+        cut = error.reshape(rows, period, columns, period, 3).swapaxes(1, 2)
+        tiles += list(cut.reshape(-1, period, period, 3))
+    if len(tiles) < 2:
+        raise ValueError(f"{len(tiles)} tiles of {period} pixels show no repetition")
+    chance = np.var(tiles, axis=0, ddof=1).mean() / len(tiles)
+    return float(np.sqrt(max(np.mean(tiles, axis=0).var() - chance, 0.0)))
 
 
 def strength_for(

@@ -197,3 +197,16 @@ def test_fine_power_of_a_wave_is_its_energy_beyond_the_limit():
               (coarse + fine, coarse + fine / 2))  # fmt: skip
     assert metrics.fine_power(sr, hr, 0.25) == pytest.approx(1 / 4, rel=1e-2)
     assert metrics.fine_power(sr, hr, 0.0625) == pytest.approx((1 + 1 / 4) / 2, rel=0.05)
+
+
+@pytest.mark.parametrize("amplitude", [0.0, 3.0])
+def test_grid_levels_are_the_amplitude_of_what_repeats(rng, amplitude):
+    hr = rng.integers(60, 190, (256, 256, 3)).astype(float)
+    wave = np.sqrt(2) * amplitude * np.sin(2 * np.pi * np.arange(256) / 8)[:, None, None]
+    sr = hr + wave + rng.normal(0, 5, hr.shape)  # errors of 5 levels everywhere
+    assert metrics.grid_levels([sr], [hr], 16) == pytest.approx(amplitude, abs=0.2)
+
+
+def test_one_tile_shows_no_repetition(picture):
+    with pytest.raises(ValueError, match="1 tiles"):
+        metrics.grid_levels([picture], [picture], 24)

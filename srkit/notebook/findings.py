@@ -13,7 +13,7 @@ from srkit.evaluation import results
 from srkit.evaluation.ablation import FULL
 from srkit.evaluation.results import Row, select
 from srkit.evaluation.tables import by_method, by_setting, largest_factor
-from srkit.weights import LABELS, label
+from srkit.weights import LABELS, TWICE, label
 
 
 def say(*sentences: str) -> Markdown:
@@ -362,3 +362,56 @@ def ablated(rows: Sequence[Row]) -> list[str]:
             text += f"; {fid} {distance['value'] / base[0]['value']:.2f} of bicubic's"
         told.append(f"{text}.")
     return told
+
+
+# --- 06 ------------------------------------------------------------------------------------------
+
+
+def compounding(scores: Mapping[str, Sequence[float]]) -> str:
+    """Whether errors compound: what a second pass on the first one's output loses against one on
+    the true half-size picture, beside what bicubic loses. `scores` end with these two PSNRs."""
+    lost = {method: values[-1] - values[-2] for method, values in scores.items()}
+    told = [f"{LABELS[method]} {loss:.2f} dB" for method, loss in lost.items()]
+    more = [m for m in lost if lost[m] > lost["bicubic"] + 0.05]
+    text = f"On the first pass's output instead of the truth, the second loses: {listed(told)}."
+    if not more:
+        return f"{text} No network loses more than bicubic: nothing compounds here."
+    text += f" More than bicubic loses {listed(more)}:"
+    return f"{text} what the first pass made up is taken for fact."
+
+
+def roads(rows: Sequence[Row], model: str) -> str:
+    """Native 4x beside the 2x network twice, by PSNR and by the patch distance."""
+    psnr, far = (by_method(rows, name) for name in ("PSNR", "Patch Frechet distance"))
+    twice = model + TWICE
+    better = psnr[model] > psnr[twice], far[model] < far[twice]
+    text = f"{LABELS[model]}: native PSNR is {apart(psnr[model], psnr[twice])} than twice's, its"
+    text += f" patch distance {far[model] / far[twice]:.2f} of it;"
+    if all(better):
+        return f"{text} native is better in both."
+    return f"{text} {'each wins one' if any(better) else 'twice is better in both'}."
+
+
+VISIBLE = 1.0  # levels of a pattern that repeats: in a smooth place the eye finds it
+
+
+def gridded(levels: Mapping[str, float], labels: Mapping[str, str]) -> str:
+    """Who lays a grid over the picture."""
+    glaring = [
+        f"{labels[m]} ({level:.1f} levels)" for m, level in levels.items() if level > VISIBLE
+    ]
+    base = f"bicubic has {levels['bicubic']:.1f}"
+    if not glaring:
+        return f"No method lays a grid of more than {VISIBLE:g} level over the picture; {base}."
+    text = f"A grid lies over the pictures of {listed(glaring)}; {base}."
+    return f"{text} Look for the plaid in smooth places: it is no detail of the scene."
+
+
+def same_training(facts: Mapping[str, Mapping[str, Any]]) -> str:
+    """Whether two networks have seen the same number of crops."""
+    seen = {name: int(about.get("images_seen", 0)) for name, about in facts.items()}
+    told = listed([f"{name} {count:,}" for name, count in seen.items()])
+    if len(set(seen.values())) == 1:
+        return f"Both had the same number of crops ({told})."
+    text = f"They had unlike trainings ({told} crops):"
+    return f"{text} what follows compares two checkpoints, and not strictly two roads."

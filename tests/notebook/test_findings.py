@@ -226,3 +226,36 @@ def test_a_part_is_worth_something_where_the_seeds_do_not_overlap():
     first, second = findings.ablated(rows)
     assert "**without MSE**: PSNR 1.75 dB lower than the whole's, more than the seeds" in first
     assert "FID-64 0.50 of bicubic's" in first and "no more than seeds differ" in second
+
+
+def test_errors_compound_where_a_network_loses_more_than_bicubic():
+    scores = {"bicubic": [30.0, 28.0, 31.0], "sr-ugan": [31.0, 28.0, 32.0]}
+    said = findings.compounding(scores)
+    assert "Bicubic 3.00 dB and SR-UGAN 4.00 dB" in said
+    assert "More than bicubic loses SR-UGAN" in said
+    assert "nothing compounds" in findings.compounding(scores | {"sr-ugan": [31.0, 29.5, 32.0]})
+
+
+@pytest.mark.parametrize(
+    ("psnr", "far", "said"),
+    [(31.0, 1.0, "native is better in both"), (29.0, 3.0, "twice is better in both"),
+     (29.0, 1.0, "each wins one")],
+)  # fmt: skip
+def test_the_two_roads_to_4x(psnr, far, said):
+    rows = rows_of("PSNR", {"sr-ugan": psnr, "sr-ugan twice": 30.0})
+    rows += rows_of("Patch Frechet distance", {"sr-ugan": far, "sr-ugan twice": 2.0})
+    text = findings.roads(rows, "sr-ugan")
+    assert said in text and f"{far / 2:.2f} of it" in text and "1.00 dB" in text
+
+
+def test_a_glaring_grid_is_named():
+    labels = {"bicubic": "Bicubic", "sr-ugan": "SR-UGAN native 4x"}
+    said = findings.gridded({"bicubic": 0.1, "sr-ugan": 2.2}, labels)
+    assert "SR-UGAN native 4x (2.2 levels)" in said and "bicubic has 0.1" in said
+    assert "No method lays a grid" in findings.gridded({"bicubic": 0.1, "sr-ugan": 0.4}, labels)
+
+
+def test_unlike_trainings_are_said_to_be_so():
+    facts = {"2x": {"images_seen": 24000}, "native 4x": {"images_seen": 8000}}
+    assert "unlike trainings (2x 24,000 and native 4x 8,000" in findings.same_training(facts)
+    assert "the same number" in findings.same_training({"2x": facts["2x"], "4x": facts["2x"]})
