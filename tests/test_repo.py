@@ -38,8 +38,8 @@ evaluation.results evaluation.sizes evaluation.lpips evaluation.measure evaluati
 evaluation.context evaluation.tables evaluation.bench_fid evaluation.bench_training
 evaluation.bench_upscale evaluation.cards
 notebook.figures notebook.sampling notebook.charts notebook.diagrams notebook.session
-notebook.exercises notebook.findings notebook.faults notebook.live notebook.widgets
-notebook.report notebook.lab
+notebook.exercises notebook.findings notebook.standings notebook.faults notebook.live
+notebook.widgets notebook.report notebook.lab
 cli.options cli.notebooks cli.pictures cli.training cli.entry __main__
 """.splitlines()
     for name in line.split()
