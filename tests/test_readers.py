@@ -15,7 +15,7 @@ from srkit.data import DataError, Photos, open_photos
 from srkit.data.packed import INDEX, PackedItems, pack
 from srkit.data.photos import read_photo
 from srkit.evaluation import results
-from srkit.fid.frechet import Statistics
+from srkit.fid.statistics import Statistics
 from srkit.models import build_generator
 from srkit.training.recipe import TrainingError
 from srkit.training.run_folder import read_rows

@@ -31,7 +31,7 @@ data.images data.photos data.packed data.sources data.crops data.leakage
 metrics
 weights.table weights.third_party weights.vgg19 weights.checkpoints weights.peers
 upscale
-fid.inception fid.frechet fid.uncertainty fid.features fid.folders
+fid.inception fid.statistics fid.frechet fid.uncertainty fid.features fid.folders
 training.recipe training.recipes training.as_published training.distributed training.diagnostics
 training.state training.step training.checkpoints training.run_folder training.run training.loop
 evaluation.results evaluation.sizes evaluation.lpips evaluation.measure evaluation.ablation

@@ -29,6 +29,7 @@ from srkit.evaluation.tables import bench_table
 from srkit.fid import frechet
 from srkit.fid.features import inception_features
 from srkit.fid.inception import FIDInception, FoldedConv, fold_batchnorm, load_inception
+from srkit.fid.statistics import Statistics
 from srkit.weights import WeightsError, load_state
 
 Timed = Callable[[], Any]
@@ -243,7 +244,7 @@ def time_distances(
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(d, d)) / np.sqrt(d * (1 + np.arange(d)))  # variances fall as 1 / k
     sets = [rng.normal(size=(n, d)) @ mixing.T + shift for shift in (0.0, 0.01)]
-    ours = [frechet.Statistics.of(features) for features in sets]
+    ours = [Statistics.of(features) for features in sets]
     theirs = [{"mu": s.mean, "sigma": s.covariance} for s in ours]
     functions: dict[str, Timed] = {"srkit": partial(frechet.frechet_distance, *ours)}
     functions |= {name: partial(peer_distance(name), *theirs) for name in peers}

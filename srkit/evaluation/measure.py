@@ -26,7 +26,7 @@ from srkit.fid.features import (
     patch_features,
     protocol_name,
 )
-from srkit.fid.frechet import Accumulator, FewImagesWarning, Statistics, frechet_distance
+from srkit.fid.frechet import FewImagesWarning, frechet_distance
 from srkit.fid.inception import (
     HOW_TO_GET,
     LAYERS,
@@ -35,6 +35,7 @@ from srkit.fid.inception import (
     find_inception,
     load_inception,
 )
+from srkit.fid.statistics import Accumulator, Statistics
 from srkit.fid.uncertainty import bootstrap_all, interval, kid
 from srkit.files import sha256
 from srkit.upscale import INTERPOLATIONS, checkpoint_scale, upscale

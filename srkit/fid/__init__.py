@@ -11,18 +11,19 @@ from srkit.fid.folders import (
     compare,
 )
 from srkit.fid.frechet import (
-    Accumulator,
     FewImagesWarning,
-    Space,
-    Statistics,
     frechet_distance,
-    statistics,
 )
 from srkit.fid.inception import (
     FIDInception,
     fetch_inception,
     find_inception,
     load_inception,
+)
+from srkit.fid.statistics import (
+    Accumulator,
+    Space,
+    Statistics,
 )
 from srkit.fid.uncertainty import (
     bootstrap,

@@ -23,8 +23,8 @@ from tqdm import tqdm
 from srkit.data.images import as_rgb
 from srkit.data.photos import Photos, in_order
 from srkit.data.sources import photo_folder
-from srkit.fid.frechet import Space, Statistics, statistics
 from srkit.fid.inception import FIDInception
+from srkit.fid.statistics import Space, Statistics, statistics
 
 PROTOCOLS = {
     "pytorch": "bilinear to 299",

@@ -11,7 +11,7 @@ from srkit.data.photos import Photos
 from srkit.data.sources import photo_folder
 from srkit.devices import pick_device
 from srkit.fid.features import PROTOCOLS, inception_features, inception_statistics, space
-from srkit.fid.frechet import Space, Statistics, check_comparable, check_one_space, frechet_distance
+from srkit.fid.frechet import frechet_distance
 from srkit.fid.inception import (
     LAYERS,
     FIDInception,
@@ -19,6 +19,7 @@ from srkit.fid.inception import (
     find_inception,
     load_inception,
 )
+from srkit.fid.statistics import Space, Statistics, check_comparable, check_one_space
 from srkit.fid.uncertainty import bootstrap, interval, kid
 from srkit.files import check_writable
 

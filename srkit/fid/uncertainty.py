@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 import scipy.linalg
 
-from srkit.fid.frechet import FewImagesWarning, Statistics, finite, frechet_distance
+from srkit.fid.frechet import FewImagesWarning, frechet_distance
+from srkit.fid.statistics import Statistics, finite
 
 
 def kid(x: np.ndarray, y: np.ndarray, paired: bool = False, rows: int = 2048) -> float:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from srkit.fid import uncertainty
-from srkit.fid.frechet import FewImagesWarning, Statistics, frechet_distance
+from srkit.fid.frechet import FewImagesWarning, frechet_distance
+from srkit.fid.statistics import Statistics
 
 Draw = Callable[[int], tuple[np.ndarray, np.ndarray]]  # n -> two samples, (n, d) each
 

@@ -11,8 +11,9 @@ from srkit.cli import main
 from srkit.data import Photos, bicubic_lr_pil
 from srkit.evaluation import measure, results
 from srkit.fid.features import inception_features
-from srkit.fid.frechet import FewImagesWarning, Statistics, frechet_distance
+from srkit.fid.frechet import FewImagesWarning, frechet_distance
 from srkit.fid.inception import FIDInception
+from srkit.fid.statistics import Statistics
 from srkit.fid.uncertainty import kid
 from srkit.files import sha256
 from srkit.notebook import session

@@ -28,8 +28,9 @@ from srkit.fid.features import (
     prepare,
     space,
 )
-from srkit.fid.frechet import Space, Statistics, frechet_distance
+from srkit.fid.frechet import frechet_distance
 from srkit.fid.inception import FIDInception, load_inception
+from srkit.fid.statistics import Space, Statistics
 
 PROTOCOLS = ("pytorch", "tf", "clean")
 

@@ -11,8 +11,9 @@ from srkit.data import open_photos
 from srkit.fid import folders as comparing
 from srkit.fid.features import inception_features
 from srkit.fid.folders import compare
-from srkit.fid.frechet import FewImagesWarning, Space, Statistics, frechet_distance
+from srkit.fid.frechet import FewImagesWarning, frechet_distance
 from srkit.fid.inception import FIDInception, load_inception
+from srkit.fid.statistics import Space, Statistics
 from srkit.fid.uncertainty import kid
 from srkit.files import sha256
 from srkit.weights import WeightsError

@@ -7,16 +7,12 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from srkit.fid import frechet
 from srkit.fid.frechet import (
-    Accumulator,
     FewImagesWarning,
-    Space,
-    Statistics,
     frechet_distance,
-    statistics,
     trace_of_root,
 )
+from srkit.fid.statistics import Accumulator, Space, Statistics, statistics
 
 pytestmark = pytest.mark.filterwarnings("ignore::srkit.fid.frechet.FewImagesWarning")
 
@@ -654,7 +650,7 @@ def test_saving_goes_aside_first_and_leaves_the_old_file_whole(rng, tmp_path, mo
     def fail(*_, **__):
         raise OSError("full")
 
-    monkeypatch.setattr(frechet.np, "savez", fail)
+    monkeypatch.setattr(np, "savez", fail)
     with pytest.raises(OSError, match="full"):
         Statistics.of(x[1]).save(path)
     assert [file.name for file in tmp_path.iterdir()] == ["set.npz"]

@@ -16,8 +16,9 @@ from srkit.data import open_photos
 from srkit.evaluation import bench_fid
 from srkit.fid.features import inception_features, prepare
 from srkit.fid.folders import compare
-from srkit.fid.frechet import FewImagesWarning, Statistics, frechet_distance
+from srkit.fid.frechet import FewImagesWarning, frechet_distance
 from srkit.fid.inception import FIDInception, FoldedConv, load_inception
+from srkit.fid.statistics import Statistics
 
 pytestmark = pytest.mark.filterwarnings("ignore::srkit.fid.frechet.FewImagesWarning", "ignore")
 

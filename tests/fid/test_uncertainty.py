@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from srkit.fid import uncertainty
-from srkit.fid.frechet import FewImagesWarning, Statistics, frechet_distance
+from srkit.fid.frechet import FewImagesWarning, frechet_distance
+from srkit.fid.statistics import Statistics
 from srkit.fid.uncertainty import bootstrap, bootstrap_all, expected_bias, halves, interval, kid
 
 pytestmark = pytest.mark.filterwarnings("ignore::srkit.fid.frechet.FewImagesWarning")
