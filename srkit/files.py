@@ -17,6 +17,8 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
+from srkit.errors import SrkitError
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[BinaryIO]:
@@ -83,7 +85,7 @@ def sha256(path: str | Path) -> str:
 # --- One writer at a time ------------------------------------------------------------------------
 
 
-class LockedError(OSError):
+class LockedError(SrkitError, OSError):
     """Another process is writing the same; the message says which, and what to do."""
 
 

@@ -8,10 +8,18 @@ PACKAGE = Path(__file__).resolve().parent
 
 CHECKPOINTS = PACKAGE / "checkpoints"
 
+PRESETS = ("smoke", "demo", "laptop", "cpu", "gpu", "paper")
 # The presets whose trainings take hours: their own networks are shown, not the shipped ones.
 LONG_PRESETS = ("cpu", "gpu", "paper")
 # Those that show how training works: what they make is not shipped.
 TOY_PRESETS = ("smoke", "demo")
+
+
+def check_preset(preset: str) -> str:
+    """Return the preset's name. Raises ValueError where there is none of that name."""
+    if preset not in PRESETS:
+        raise ValueError(f"unknown preset {preset!r}; accepted: {', '.join(PRESETS)}")
+    return preset
 
 
 def root() -> Path:

@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from srkit.errors import SrkitError
 from srkit.files import replacing
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF"}
@@ -38,7 +39,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 KEPT_OF_TIFF = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 33432, 34665, 34853}
 
 
-class PictureError(ValueError):
+class PictureError(SrkitError, ValueError):
     """A picture that cannot be read, enlarged or written; the message says why and what to do."""
 
 

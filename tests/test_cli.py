@@ -10,8 +10,11 @@ from torch import nn
 
 from srkit.cli import main, parse_setting, parser
 from srkit.cli.pictures import INTERPOLATIONS, MODELS, NETWORKS
+from srkit.cli.training import RECIPES
+from srkit.errors import SrkitError
 from srkit.losses import Weights
 from srkit.models import VGG19, build_generator
+from srkit.training import recipes
 from srkit.training.recipes import recipe
 from srkit.training.run_folder import read_log
 from srkit.weights import load_generator, methods, save_generator
@@ -321,6 +324,64 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("train --preset huge", "accepted: smoke, demo"),
+        ("train --model esrgan", "unknown recipe 'esrgan'; accepted: srresnet"),
+        ("train --data nowhere", "no photo folder at nowhere"),
+        ("train --keep-out nowhere", "no photo folder at nowhere"),
+        ("train --content nowhere.pth", "no file at nowhere.pth (--content)"),
+        ("train --start-from nowhere", "no file at nowhere (--start-from)"),
+        ("train --device warp", "unknown device 'warp'; accepted: auto, cpu, cuda"),
+        ("train --minutes nan", "--minutes must be a number of 0 or more, not nan"),
+        ("evaluate --methods sr-ugna", "unknown model 'sr-ugna'; accepted"),
+        ("evaluate --photographs -3", "--photographs must be a number of 1 or more"),
+        ("evaluate --scale 0", "--scale must be a number of 1 or more"),
+        ("evaluate --checkpoint nowhere", "no file at nowhere (--checkpoint)"),
+        ("evaluate --record a.txt", "results are JSON"),
+        ("fid nowhere .", "no folder of photographs or saved statistics at nowhere"),
+        ("fid .", "only with --save is A alone enough"),
+        ("fid . . --batch 0", "--batch must be a number of 1 or more"),
+        ("report --data nowhere", "no photo folder at nowhere"),
+        ("ablation --seeds 0 -1", "--seeds must be a number of 0 or more, not -1"),
+        ("pack --out a --short-side 0", "--short-side must be a number of 1 or more"),
+        ("bench fid --rounds 0", "--rounds must be a number of 1 or more"),
+    ],
+)
+def test_what_needs_no_torch_is_refused_before_it_is_loaded(arguments, said):
+    done = in_a_new_process(arguments.split())
+    assert done.returncode == 2 and "torch" not in done.stdout, done
+    assert said in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_the_recipes_of_the_command_are_those_there_are():
+    assert {*RECIPES, *(f"{name}-4x" for name in RECIPES)} == set(recipes.RECIPES)
+
+
+def test_all_errors_of_the_package_have_one_base(monkeypatch, capsys):
+    from srkit.data import DataError
+    from srkit.files import LockedError
+    from srkit.notebook.report import NotebookError
+    from srkit.picture_files import PictureError
+    from srkit.training.recipe import TrainingError
+    from srkit.weights import WeightsError
+
+    input_errors = (DataError, LockedError, PictureError, WeightsError)
+    codes = dict.fromkeys(input_errors, 2) | dict.fromkeys((NotebookError, TrainingError), 1)
+    assert set(SrkitError.__subclasses__()) == set(codes)
+    for error, code in codes.items():
+        monkeypatch.setattr("srkit.evaluation.cards.overview", fails(error("why")))
+        assert main(["models"]) == code and capsys.readouterr().err == "srkit: why\n"
+
+
+def fails(error):
+    def fail():
+        raise error
+
+    return fail
+
+
 # --- upscale -------------------------------------------------------------------------------------
 
 
@@ -389,15 +450,15 @@ def test_a_checkpoint_brings_its_own_scale(pictures, tmp_path, capsys):
     ("arguments", "said"),
     [
         (["{a}", "-o", "{out}", "--model", "esrgan"], "unknown model 'esrgan'; accepted: nearest"),
-        (["{a}", "-o", "{out}", "--scale", "0"], "whole number of 1 or more"),
+        (["{a}", "-o", "{out}", "--scale", "0"], "--scale must be a number of 1 or more"),
         (
             ["{a}", "-o", "{out}", "--scale", "3"],
             "no 3x checkpoint of sr-ugan; accepted: 2x and 4x",
         ),
         (["{a}", "-o", "{out}", "--scale", "4", "--model", "srresnet"], "or 4x with --twice"),
         (["{a}", "-o", "{out}", "--scale", "2", "--twice"], "--twice enlarges 4 times, not 2"),
-        (["{a}", "-o", "{out}", "--tile", "0"], "--tile must be a number of pixels"),
-        (["{a}", "-o", "{out}", "--checkpoint", "{out}/none.pth"], "no checkpoint at"),
+        (["{a}", "-o", "{out}", "--tile", "0"], "--tile must be a number of 1 or more"),
+        (["{a}", "-o", "{out}", "--checkpoint", "{out}/none.pth"], "no file at"),
         (["{a}", "{a}"], "where to write? Say so with -o TARGET"),
         (["{a}"], "where to write?"),
         (["{a}", "{a}", "{a}"], "where to write?"),

@@ -5,9 +5,8 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from srkit.cli import notebooks, pictures, training
-from srkit.cli.options import check_outputs
-
-USER_ERRORS = (ValueError, OSError)
+from srkit.cli.options import check_inputs, check_outputs
+from srkit.errors import SrkitError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,11 +18,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif others:
         parser().error(f"unrecognized arguments: {' '.join(others)}")
     try:
+        check_inputs(options)
         check_outputs(options)
         return options.run(options)
-    except USER_ERRORS as error:
+    except (SrkitError, ValueError, OSError) as error:
         print(f"srkit: {' '.join(str(error).splitlines())}", file=sys.stderr)
-        return 2
+        return getattr(error, "exit_code", 2)
     except KeyboardInterrupt:
         return 130
 

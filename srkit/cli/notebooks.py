@@ -1,6 +1,5 @@
 """`srkit report` and `srkit lab`."""
 
-import sys
 from argparse import Namespace
 from typing import Any
 
@@ -18,14 +17,10 @@ def add_report(commands: Commands) -> None:
 
 def run_report(options: Namespace) -> int:
     """`srkit report`: execute the notebooks, then print the table and what was written."""
-    from srkit.notebook.report import NotebookError, report, summary
+    from srkit.notebook.report import report, summary
 
     parameters = {name: parse_value(text) for name, text in options.parameter}
-    try:
-        report(options.preset, options.data, parameters, options.only)
-    except NotebookError as error:
-        print(f"\nsrkit report: {error}", file=sys.stderr)
-        return 1
+    report(options.preset, options.data, parameters, options.only)
     print(summary(options.preset, options.data))
     return 0
 

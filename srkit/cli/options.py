@@ -2,8 +2,9 @@
 
 import argparse
 import ast
+import math
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,22 +54,69 @@ def chosen_photos(options: Namespace, split: str) -> "Photos":
     return replace(photos, name=options.name or photos.name)
 
 
+# The least value of the options that take numbers.
+LEAST = {"scale": 1, "photographs": 1, "rounds": 1, "batch": 1, "tile": 1, "minutes": 0}
+LEAST |= {"seeds": 0, "short_side": 1, "per_class": 1, "workers": -1}
+
+NO_FILE = ("auto", "torchvision", "untrained")  # what --content takes that is none
+
+
+def check_inputs(options: Namespace) -> None:
+    """Raise ValueError for what can be seen before torch is loaded, which takes seconds: a preset
+    or device of no such name, a number too small, a folder or file that is not there."""
+    from srkit.paths import check_preset
+
+    given = {name: value for name, value in vars(options).items() if value not in (None, "")}
+    if "preset" in given:
+        check_preset(given["preset"])
+    if "device" in given:
+        check_name("device", given["device"].partition(":")[0], ("auto", "cpu", "cuda"))
+    for name, least in LEAST.items():
+        values = given.get(name, [])
+        for value in values if isinstance(values, list) else [values]:
+            if not least <= value < math.inf:
+                option = f"--{name.replace('_', '-')}"
+                raise ValueError(f"{option} must be a number of {least} or more, not {value}")
+    for name in ("data", "held_out"):
+        check_photos(given.get(name, "embedded"))
+    for folder in given.get("keep_out", []):
+        check_photos(folder)
+    for name in ("content", "start_from", "checkpoint"):
+        file = given.get(name, "auto")
+        if file not in NO_FILE and not Path(file).is_file():
+            raise ValueError(f"no file at {file} (--{name.replace('_', '-')}): name another")
+
+
+def check_photos(data: str) -> None:
+    """Raise ValueError where `open_photos` would find no such folder."""
+    kind, _, folder = data.partition(":")
+    named = kind in ("embedded", "imagenette") or (folder and kind in ("imagenet", "packed"))
+    if not named and not Path(data).is_dir():
+        raise ValueError(f"no photo folder at {data}: accepted are {PHOTOS}")
+
+
+def check_name(what: str, name: str, accepted: Sequence[str]) -> None:
+    """Raise ValueError where a name is none of those accepted."""
+    if name not in accepted:
+        raise ValueError(f"unknown {what} {name!r}; accepted: {', '.join(accepted)}")
+
+
 def check_outputs(options: Namespace) -> None:
     """Raise ValueError, naming the option, where a file that is to be written at the end of the
     work cannot be, or one that is added to or compared with is damaged or absent."""
     from srkit.files import check_writable
 
-    for name in ("record", "check"):
+    for name in ("record", "check", "save"):
         file = getattr(options, name, None)
         if file is None:
             continue
-        if name == "record":
-            check_writable(file, "--record")
-            if file.suffix != ".json":  # the tables go beside it, as .md
+        if name != "check":
+            check_writable(file, f"--{name}")
+            if name == "record" and file.suffix != ".json":  # the tables go beside it, as .md
                 raise ValueError(f"--record {file}: results are JSON, name a file such as a.json")
         elif not file.is_file():
             raise ValueError(f"--check {file}: there is no such results file; name another")
-        if file.is_file():
+        if name != "save" and file.is_file():
             from srkit.evaluation import results
 
             results.load(file)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srkit.cli.options import Commands, add_command, chosen_photos
+from srkit.cli.options import Commands, add_command, check_name, chosen_photos
 
 if TYPE_CHECKING:
     from srkit.upscale import Upscaler
@@ -68,17 +68,11 @@ def model_and_scale(options: Namespace) -> tuple[str, int | None]:
     from srkit import paths
 
     file, model = options.checkpoint, options.model or ("" if options.checkpoint else "sr-ugan")
-    if model and model not in MODELS:
-        raise ValueError(f"unknown model {model!r}; accepted: {', '.join(MODELS)}")
+    if model:
+        check_name("model", model, MODELS)
     scale = options.scale or (4 if options.twice else None if file else 2)
-    if options.scale is not None and options.scale < 1:
-        raise ValueError(f"--scale must be a whole number of 1 or more, not {options.scale}")
     if options.twice and scale != 4:
         raise ValueError(f"--twice enlarges 4 times, not {scale}")
-    if options.tile is not None and options.tile < 1:
-        raise ValueError(f"--tile must be a number of pixels, not {options.tile}")
-    if file and not file.is_file():
-        raise ValueError(f"no checkpoint at {file}: see that the name is right")
     if model in NETWORKS and not file:
         there = {int(f.stem[-1]) for f in paths.CHECKPOINTS.glob(f"{model}_x?.safetensors")}
         if (2 if options.twice else scale) not in there:
@@ -194,6 +188,8 @@ def add_evaluate(commands: Commands) -> None:
 
 def run_evaluate(options: Namespace) -> int:
     """`srkit evaluate`: print the table, and keep its rows where told to."""
+    for method in options.methods or ():
+        check_name("model", method.removesuffix(" twice"), (*MODELS, "hr"))
     from srkit.devices import pick_device
     from srkit.evaluation import measure, results, tables
 
@@ -244,13 +240,16 @@ def add_fid(commands: Commands) -> None:
 
 def run_fid(options: Namespace) -> int:
     """`srkit fid`: the value with all that it depends on, as text or as one JSON object."""
+    if options.b is None and options.save is None:
+        raise ValueError("fid compares A with B; only with --save is A alone enough")
+    for path in filter(None, (options.a, options.b)):
+        if not Path(path).exists():
+            raise ValueError(f"no folder of photographs or saved statistics at {path}")
     import json
     import warnings
 
     from srkit.fid.folders import compare
 
-    if options.b is None and options.save is None:
-        raise ValueError("fid compares A with B; only with --save is A alone enough")
     names = ("protocol", "layer", "weights", "save", "paired", "batch", "device", "strict")
     settings = {name: getattr(options, name) for name in names}
     settings |= {"with_kid": options.kid, "rounds": options.bootstrap}

@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from srkit.errors import SrkitError
 
-class DataError(ValueError):
+
+class DataError(SrkitError, ValueError):
     """Photographs that are absent, too few or too small; the message says which and what to do."""
 
 

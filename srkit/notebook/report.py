@@ -18,18 +18,20 @@ from papermill.exceptions import PapermillExecutionError
 
 from srkit import paths
 from srkit.data.sources import NAMED, open_photos
+from srkit.errors import SrkitError
 from srkit.evaluation import results, tables
 from srkit.files import lock
 from srkit.notebook.session import SMALLEST
-from srkit.paths import shown
-from srkit.training.recipes import check_preset
+from srkit.paths import check_preset, shown
 
 # The longest that one cell may take, in seconds; None is for ever.
 CELL_TIMEOUT = {"smoke": 300, "demo": 900, "laptop": None, "cpu": None, "gpu": None, "paper": None}
 
 
-class NotebookError(RuntimeError):
+class NotebookError(SrkitError, RuntimeError):
     """A notebook that failed; the message names the notebook, the cell and the error."""
+
+    exit_code = 1
 
 
 def notebook_files(only: Sequence[str] = ()) -> list[Path]:

@@ -21,10 +21,9 @@ from srkit.evaluation.measure import available_inception
 from srkit.fid.inception import FIDInception
 from srkit.models import count_parameters
 from srkit.notebook import figures
-from srkit.paths import shown
+from srkit.paths import check_preset, shown
 from srkit.training.loop import train_or_load
 from srkit.training.recipe import Recipe
-from srkit.training.recipes import check_preset
 from srkit.weights import METHODS, find_checkpoint, label, load_generator
 
 # How many held-out photographs a preset measures; None is all of them.

@@ -4,13 +4,16 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from srkit.errors import SrkitError
 from srkit.losses import Weights
 from srkit.models.blocks import check_scale
 from srkit.models.build import DISCRIMINATORS, check_model, check_settings
 
 
-class TrainingError(RuntimeError):
+class TrainingError(SrkitError, RuntimeError):
     """A run that cannot start, resume or go on; the message says why and what to do."""
+
+    exit_code = 1
 
 
 LR_FILTERS = ("bicubic", "lanczos")

@@ -11,9 +11,8 @@ from typing import Any
 
 from srkit.losses import Weights
 from srkit.models.blocks import check_scale
+from srkit.paths import check_preset
 from srkit.training.recipe import Recipe
-
-PRESETS = ("smoke", "demo", "laptop", "cpu", "gpu", "paper")
 
 # What each model changes against the fields' defaults, which are SR-UGAN's by the report.
 MODEL_CHANGES: dict[str, dict[str, Any]] = {
@@ -285,10 +284,3 @@ def same_images(plan: Recipe, batch: int) -> Recipe:
         learning_rate=plan.learning_rate * ratio**0.5,
         ema=plan.ema**ratio,
     )
-
-
-def check_preset(preset: str) -> str:
-    """Return the preset's name. Raises ValueError where there is none of that name."""
-    if preset not in PRESETS:
-        raise ValueError(f"unknown preset {preset!r}; accepted: {', '.join(PRESETS)}")
-    return preset

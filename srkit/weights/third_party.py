@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from srkit.errors import SrkitError
 from srkit.files import download, sha256
 
 
-class WeightsError(ValueError):
+class WeightsError(SrkitError, ValueError):
     """Weights that are absent, damaged or of something else; the message says what to do."""
 
 

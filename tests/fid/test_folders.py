@@ -146,7 +146,7 @@ def test_other_protocols_layers_and_weights_do_not_compare(folders, weights, tmp
         (["A", "B", "--paired"], "--paired is for --kid or --bootstrap"),
         (["A", "B", "--bootstrap", "0"], "10 rounds or more, not 0"),
         (["A", "B", "--bootstrap", "9"], "10 rounds or more, not 9"),
-        (["A", "B", "--batch", "0"], "--batch is 1 or more, not 0"),
+        (["A", "B", "--batch", "0"], "--batch must be a number of 1 or more, not 0"),
         (["A", "B", "--protocol", "torch"], "pytorch, tf, clean"),
         (["A", "B", "--layer", "100"], "64, 192, 768, 2048"),
         (["A", "B", "--weights", "absent.pth"], "no Inception weights at absent.pth"),
