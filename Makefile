@@ -3,7 +3,7 @@ PYTHON ?= python3
 PRESET ?= demo
 DATA   ?= embedded
 
-.PHONY: report test test-browser lab lint clean
+.PHONY: report test test-browser lab site lint clean
 
 report: .venv  ## run all notebooks and write figures/
 	.venv/bin/python -m srkit report --preset "$(PRESET)" --data "$(DATA)"
@@ -16,6 +16,9 @@ test-browser: .venv/browser  ## the notebooks in JupyterLab in Chromium (which t
 
 lab: .venv  ## open JupyterLab on your own copy of the notebooks, in my-notebooks/
 	.venv/bin/python -m srkit lab $(OPTIONS)
+
+site: .venv  ## pages to publish, of the notebooks that `make report` executed, into runs/site/html
+	.venv/bin/python -m srkit site --preset "$(PRESET)"
 
 lint: .venv  ## put code and notebooks into shape, then check them
 	.venv/bin/ruff format .

@@ -1,8 +1,11 @@
 """What several test files share: real photographs and weights where they are at hand."""
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -114,3 +117,46 @@ def make_folder(tmp_path, rng):
         return root
 
     return make
+
+
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+)
+WIDGET = {
+    "application/vnd.jupyter.widget-view+json": {"model_id": "1"},
+    "text/plain": "interactive(children=())",
+}
+
+
+def as_executed(notebook: nbformat.NotebookNode, root: Path) -> nbformat.NotebookNode:
+    """A committed notebook as a report in the clone `root` leaves it, with outputs of every kind
+    that are not its own."""
+    v4 = nbformat.v4
+    injected = v4.new_code_cell('# Parameters\npreset = "smoke"\ndata = "embedded"\n')
+    injected.metadata["tags"] = ["injected-parameters"]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    notebook.cells.insert(notebook.cells.index(code[0]) + 1, injected)
+    said = f"python {sys.executable}\nsaved {root}/figures/fig1.png\n"
+    code[1].outputs = [v4.new_output("stream", name="stdout", text=said)]
+    code[2].outputs = [v4.new_output("display_data", {"image/png": PIXEL})]
+    code[3].outputs = [v4.new_output("display_data", WIDGET)]
+    return notebook
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    """The site's pages, made of the clone's notebooks as they are committed."""
+    site = pytest.importorskip("srkit.notebook.site", reason="no Sphinx: pip install -e '.[site]'")
+    root = tmp_path_factory.mktemp("published")
+    for name in ("notebooks", "figures", "tests"):
+        shutil.copytree(REPOSITORY / name, root / name)
+    for name in ("README.md", "LICENSE", "srkit/fid/README.md", "srkit/training/README.md"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / name, root / name)
+    (root / "runs" / "smoke").mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SRKIT_ROOT", str(root))
+        for file in (root / "notebooks").glob("*.ipynb"):
+            executed = as_executed(nbformat.read(file, as_version=4), root)
+            nbformat.write(executed, root / "runs" / "smoke" / file.name)
+        return site.build("smoke")

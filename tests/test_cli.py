@@ -284,7 +284,14 @@ def in_a_new_process(arguments: list[str]) -> subprocess.CompletedProcess:
 
 
 def test_every_command_has_its_function():
-    options = {"report": [], "lab": [], "upscale": ["a", "b"], "evaluate": [], "fid": ["a"]}
+    options = {
+        "report": [],
+        "lab": [],
+        "site": [],
+        "upscale": ["a", "b"],
+        "evaluate": [],
+        "fid": ["a"],
+    }
     options |= {"models": []}
     options |= {"bench": ["fid"], "train": [], "ablation": [], "ship": ["run"]}
     for name, needed in (options | {"pack": ["--out", "packed"]}).items():

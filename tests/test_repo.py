@@ -39,7 +39,7 @@ evaluation.context evaluation.tables evaluation.bench_fid evaluation.bench_train
 evaluation.bench_upscale evaluation.cards
 notebook.figures notebook.sampling notebook.charts notebook.diagrams notebook.session
 notebook.exercises notebook.findings notebook.standings notebook.faults notebook.live
-notebook.widgets notebook.report notebook.lab
+notebook.widgets notebook.report notebook.lab notebook.site
 cli.options cli.notebooks cli.pictures cli.training cli.entry __main__
 """.splitlines()
     for name in line.split()

@@ -34,6 +34,7 @@ def parser() -> ArgumentParser:
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     notebooks.add_report(commands)
     notebooks.add_lab(commands)
+    notebooks.add_site(commands)
     pictures.add_upscale(commands)
     pictures.add_models(commands)
     pictures.add_evaluate(commands)

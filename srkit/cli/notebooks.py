@@ -35,3 +35,19 @@ def run_lab(options: Namespace) -> int:
     from srkit.notebook.lab import lab
 
     return lab(options.others)
+
+
+def add_site(commands: Commands) -> None:
+    option = add_command(commands, run_site, "make pages of the notebooks that a report executed")
+    option("--preset")
+
+
+def run_site(options: Namespace) -> int:
+    """`srkit site`: executed notebooks, README and docstrings as pages that need no network."""
+    try:
+        from srkit.notebook.site import build
+    except ModuleNotFoundError as error:
+        raise ValueError(f"no {error.name}: python -m pip install -e '.[site]'") from error
+
+    print(f"open {build(options.preset) / 'index.html'}")
+    return 0
