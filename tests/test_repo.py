@@ -27,7 +27,7 @@ errors paths files devices picture_files
 models.blocks models.srgan models.srugan models.unet_discriminator models.vgg19 models.leftthomas
 models.probes models.build models.inference
 losses
-data.images data.photos data.packed data.sources data.crops data.leakage
+data.images data.photos data.readable data.packed data.sources data.crops data.leakage
 metrics
 weights.table weights.third_party weights.vgg19 weights.checkpoints weights.peers
 upscale
@@ -113,6 +113,17 @@ def test_a_package_hands_names_on_and_defines_nothing():
     for path in (ROOT / "srkit").rglob("__init__.py"):
         kinds = {type(node) for node in ast.parse(path.read_text()).body}
         assert kinds <= {ast.Expr, ast.ImportFrom, ast.Assign}, path
+
+
+def teaching_core() -> dict[str, int]:
+    """The modules that are read in an afternoon, and their lines."""
+    core = ("models.", "losses", "data.images", "data.photos", "fid.frechet", "training.step")
+    return {n: len(f.read_text().splitlines()) for n, f in modules().items() if n.startswith(core)}
+
+
+def test_the_teaching_core_is_read_in_an_afternoon():
+    lengths = teaching_core()
+    assert sum(lengths.values()) < 1500 and max(lengths.values()) < 300, lengths
 
 
 def test_modules_stay_short():

@@ -1,8 +1,6 @@
 """A labelled set of photographs, decoded when asked for."""
 
 import hashlib
-import os
-import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +14,6 @@ from PIL import Image
 
 from srkit.data.images import DataError, as_rgb, check_mode, resized
 from srkit.files import sha256
-
-LISTED = 10  # photographs that are left out, by name; more are counted
 
 
 class Items(list):
@@ -117,44 +113,6 @@ class Photos:
             return self
         return self.subset([int(i) for i in np.linspace(0, len(self) - 1, count).round()])
 
-    def readable(self, strict: bool = False) -> "Photos":
-        """The photographs without those that cannot be read, which are listed with the reason. Of
-        files, headers are read and their ends looked at, not each pixel.
-
-        Raises DataError where none is left, or at the first bad one when it is `strict`.
-        """
-        if not isinstance(self.items, Items):
-            return self
-        threads = min(8, os.cpu_count() or 1)
-        bad = {}
-        for number, why in enumerate(in_order(self.fault, len(self), threads, 64)):
-            if why and strict:
-                raise DataError(f"{self.items[number]}: {why}; mend or remove it (--strict)")
-            if why:
-                bad[number] = why
-        told = [f"{self.items[number]}: {why}" for number, why in bad.items()]
-        if len(bad) == len(self):
-            raise DataError(f"{self.name}: none of {len(self)} photographs is readable: {told[0]}")
-        if bad:
-            tell_left_out(f"{len(bad)} of {len(self)} photographs of {self.name}", told)
-        return self.subset([i for i in range(len(self)) if i not in bad]) if bad else self
-
-    def fault(self, index: int) -> str:
-        """What is wrong with photograph `index`, "" where nothing is, without decoding it."""
-        item = self.items[index]
-        if not isinstance(item, Path):
-            return ""
-        try:
-            with opened(item) as image:
-                width, height = image.size
-            if min(width, height) < SMALLEST:
-                return f"{width}x{height} pixels are too few"
-            if looks_cut_off(item):
-                read_photo(item)  # to be sure
-        except DataError as error:
-            return str(error).removeprefix(f"{item} is ").removeprefix(f"{item} has ")
-        return ""
-
     def smaller_than(self, side: int) -> list[int]:
         """The photographs with a side under `side` pixels. Only the files' headers are read."""
         if self.short_side is not None and self.short_side >= side:
@@ -219,36 +177,6 @@ def opened(path: Path) -> Iterator[Image.Image]:
     except Exception as error:
         what = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{path} is no readable image: {what}") from error
-
-
-SMALLEST = 4  # pixels of a side, of which a 4x network's input is one
-
-ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG": b"IEND"}  # beginning -> what the end must have
-
-
-def looks_cut_off(path: Path) -> bool:
-    """Whether a JPEG or PNG lacks its end mark, or a file of another kind is to be decoded to
-    know. Raises DataError where it cannot be read at all."""
-    try:
-        with path.open("rb") as file:
-            first = file.read(4)
-            mark = next((end for start, end in ENDS.items() if first.startswith(start)), None)
-            file.seek(max(0, path.stat().st_size - 1024))
-            return mark is None or mark not in file.read()
-    except OSError as error:
-        raise DataError(f"{path} is no readable image: {error}") from error
-
-
-_told: set[str] = set()  # what this process has said already
-
-
-def tell_left_out(what: str, told: Sequence[str]) -> None:
-    """Say on stderr what was left out and why, once in a process."""
-    more = [f"... and {len(told) - LISTED} more"] if len(told) > LISTED else []
-    text = "\n  ".join([f"left out {what}:", *told[:LISTED], *more])
-    if text not in _told:
-        _told.add(text)
-        print(text.encode(errors="replace").decode(), file=sys.stderr)
 
 
 def read_photo(path: Path, short_side: int | None = None) -> np.ndarray:

@@ -11,7 +11,8 @@ import skimage
 
 from srkit.data.images import DataError
 from srkit.data.packed import PackedItems
-from srkit.data.photos import Photos, read_photo, tell_left_out
+from srkit.data.photos import Photos, read_photo
+from srkit.data.readable import readable, tell_left_out
 from srkit.files import download, lock, sha256
 from srkit.picture_files import FORMATS
 
@@ -208,5 +209,5 @@ def open_photos(
         return embedded("val" if split == "all" else split)
     if kind == "imagenette" or (kind == "imagenet" and folder):
         dataset = torchvision_set(kind, Path(folder or kind), split)
-        return from_torchvision(dataset, per_class, short_side).readable(strict)
-    return photo_folder(data, split, per_class, short_side).readable(strict)
+        return readable(from_torchvision(dataset, per_class, short_side), strict)
+    return readable(photo_folder(data, split, per_class, short_side), strict)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from srkit.data.photos import Photos
+from srkit.data.readable import readable
 from srkit.data.sources import photo_folder
 from srkit.devices import pick_device
 from srkit.fid.features import PROTOCOLS, inception_features, inception_statistics, space
@@ -77,7 +78,7 @@ class Side:
         cannot be read are left out and listed, unless it is `strict`."""
         path = Path(path)
         if path.is_dir():
-            return cls(path, photo_folder(path).readable(strict), None)
+            return cls(path, readable(photo_folder(path), strict), None)
         if not path.is_file():
             raise FileNotFoundError(f"no folder of photographs or saved statistics at {path}")
         return cls(path, None, Statistics.load(path))

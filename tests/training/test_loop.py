@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 from srkit import losses
-from srkit.data import Photos, bicubic_lr, norm, to_tensor
+from srkit.data import Photos, bicubic_lr, norm, readable, to_tensor
 from srkit.files import LockedError, sha256
 from srkit.losses import Weights
 from srkit.metrics import psnr
@@ -379,7 +379,7 @@ def test_a_photograph_that_cannot_be_decoded_stops_a_run_that_is_saved(tmp_path,
     content = bytearray(bad.read_bytes())
     content[60:100] = bytes(40)
     bad.write_bytes(content)
-    assert len(some.readable()) == 8  # its header is whole
+    assert len(readable(some)) == 8  # its header is whole
     held_out, out = photos(2, seed=1), tmp_path / "out"
     with pytest.raises(TrainingError) as caught:
         loop.train(smoke(), some, held_out, out, device="cpu", workers=workers)
