@@ -2,7 +2,6 @@
 
 import os
 import struct
-import sys
 import tarfile
 import zlib
 
@@ -10,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from srkit.data import DataError, open_photos, photo_files
+from srkit.data import DataError, open_photos, photo_files, readable
 from srkit.data.photos import read_photo
 from srkit.files import sha256
 
 
 @pytest.fixture(autouse=True)
 def nothing_said_yet(monkeypatch):
-    monkeypatch.setattr(sys.modules["srkit.data.readable"], "_told", set())
+    monkeypatch.setattr(readable, "_told", set())
 
 
 @pytest.fixture

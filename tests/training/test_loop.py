@@ -13,7 +13,8 @@ from PIL import Image
 from torch import nn
 
 from srkit import losses
-from srkit.data import Photos, bicubic_lr, norm, readable, to_tensor
+from srkit.data import Photos, bicubic_lr, norm, to_tensor
+from srkit.data.readable import readable
 from srkit.files import LockedError, sha256
 from srkit.losses import Weights
 from srkit.metrics import psnr
