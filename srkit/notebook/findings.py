@@ -127,6 +127,9 @@ def traded(psnr: Mapping[str, float], fine: Mapping[str, float]) -> str:
 CHOOSES = 0.1  # of a channel's weight in (0, 1): by so much it answers to another picture
 
 
+MATTERS = 0.3  # dB of context: less than the curves of so few crops jump about
+
+
 def chosen(changes: Mapping[str, float]) -> str:
     """Which attention layers answer to the picture, by how much the mean channel weight changes for
     its negative."""
@@ -161,21 +164,21 @@ def radii(within: Mapping[str, int]) -> str:
 
 
 def context_use(curves: Mapping[str, Mapping[int, float]], beyond: int = 8) -> str:
-    """Whether context beyond so many LR pixels brings more than a tenth of a decibel."""
+    """Whether context beyond so many LR pixels brings what matters."""
     gains = {
         name: curve[max(curve)] - curve[min(beyond, max(curve))] for name, curve in curves.items()
     }
     told = [f"{LABELS[name]} {gain:+.2f} dB" for name, gain in gains.items()]
     text = f"Beyond {beyond} LR pixels, context brings {listed(told)}."
-    if gains["sr-ugan"] > max(0.1, gains["srgan"] + 0.1):
+    if gains["sr-ugan"] > MATTERS and gains["sr-ugan"] > gains["srgan"] + 0.1:
         return f"{text} So SR-UGAN uses the wider scene, as section 4.2 hopes, and SRGAN does not."
-    text += " A tenth of a decibel is nothing here: to these networks 2x enlargement is a local"
+    text += f" Under {MATTERS} dB is nothing on so few crops: to these networks 2x is a local"
     return text + " affair, and the U-Net's wide view is not what SR-UGAN profits from."
 
 
 def flat_from(curve: Mapping[int, float]) -> int:
-    """The least context from which on more of it brings less than a tenth of a decibel."""
-    return min(radius for radius in curve if curve[max(curve)] - curve[radius] < 0.1)
+    """The least context from which on more of it brings nothing that matters."""
+    return min(radius for radius in curve if curve[max(curve)] - curve[radius] < MATTERS)
 
 
 def with_gradient(**networks: nn.Module) -> str:

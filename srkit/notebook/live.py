@@ -125,8 +125,8 @@ def diagnostic_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure
 
     `logs` map a model's name to the rows of its log.jsonl. Dotted red is where a warning begins.
     """
-    figure = Figure(figsize=(14, 3.2), layout="constrained")
-    pulls, ratio, drift, board = figure.subplots(1, 4)
+    figure = Figure(figsize=(9.4, 5.8), layout="constrained")
+    pulls, ratio, drift, board = figure.subplots(2, 2).flat
     single = {ratio: "content_to_adversarial", drift: "colour_drift", board: "checkerboard"}
     for model, rows in logs.items():
         name, line = LABELS[model], {"color": figures.colour(model), "lw": 1.2}
@@ -198,16 +198,17 @@ def failures(rows: Sequence[Mapping[str, Case | Tensor]]) -> Figure:
     A plain picture among them, such as HR, has its title alone.
     """
     columns = max(len(row) for row in rows)
-    figure = Figure(figsize=(3.1 * columns, 3.9 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(2.4 * columns, 3.3 * len(rows)), layout="constrained")
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for line, row in zip(grid, rows, strict=True):
         for axes, (title, case) in zip(line, row.items(), strict=False):
             if isinstance(case, Tensor):
                 figures.panel(axes, case, title)
                 continue
-            text = f"{case.psnr:.2f} dB, drift {case.colour_drift:.1f}, "
+            text = f"{case.psnr:.2f} dB, drift {case.colour_drift:.1f}\n"
             text += f"checkerboard {case.checkerboard:.2f}\n"
-            figures.panel(axes, case.picture, title, text + case.short_warnings)
+            warned = textwrap.fill(case.short_warnings, 32)
+            figures.panel(axes, case.picture, title, text + warned)
             axes.xaxis.label.set_color("#b00020" if case.warnings else "#222222")
         for axes in line[len(row) :]:
             axes.axis("off")
