@@ -208,12 +208,30 @@ def test_a_device_that_is_not_there(capsys, tmp_path):
 @pytest.mark.parametrize(
     "setting",
     [
-        "batch", "batch=", "batch=abc", "batch=1.5", "batch=True", "batch=0", "crop=-32",
-        "iterations=1e4", "learning_rate=fast", "class_loss=yes", "unet=8", "betas=0.9",
-        "weights.mse=-1", "learning_rate=1e999", "blocks=100",
-        "momentum=0.9", "scale=4", "model=srgan", "weights=(1,1,1)", "log_every=0", "=3", "",
+        "batch",
+        "batch=",
+        "batch=abc",
+        "batch=1.5",
+        "batch=True",
+        "batch=0",
+        "crop=-32",
+        "iterations=1e4",
+        "learning_rate=fast",
+        "class_loss=yes",
+        "unet=8",
+        "betas=0.9",
+        "weights.mse=-1",
+        "learning_rate=1e999",
+        "blocks=100",
+        "momentum=0.9",
+        "scale=4",
+        "model=srgan",
+        "weights=(1,1,1)",
+        "log_every=0",
+        "=3",
+        "",
     ],
-)  # fmt: skip
+)
 def test_a_bad_setting(capsys, tmp_path, setting):
     told = refused(capsys, "--set", setting, "--out", tmp_path, "--model", "srresnet")
     assert setting.partition("=")[0] in told

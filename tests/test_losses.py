@@ -370,8 +370,10 @@ def test_a_torchvision_file_loads_whatever_the_layer(tmp_path):
         f"features.{key}": value
         for key, value in torchvision.models.vgg.make_layers(
             torchvision.models.vgg.cfgs["E"], batch_norm=False
-        ).state_dict().items()
-    }  # fmt: skip
+        )
+        .state_dict()
+        .items()
+    }
     torch.save(state, tmp_path / "vgg19.pth")
     loaded = load_vgg19(str(tmp_path / "vgg19.pth"), "relu1_2")
     assert loaded.layer == "relu1_2" and "vgg19.pth" in loaded.name

@@ -193,8 +193,10 @@ def test_equally_wrong_pictures_have_one_psnr_and_differ():
 def test_fine_power_of_a_wave_is_its_energy_beyond_the_limit():
     x = np.arange(96)
     coarse, fine = (40 * np.cos(2 * np.pi * f * x) for f in (0.125, 0.375))
-    hr, sr = (np.broadcast_to(128 + w[None, :, None], (96, 96, 3)) for w in
-              (coarse + fine, coarse + fine / 2))  # fmt: skip
+    hr, sr = (
+        np.broadcast_to(128 + w[None, :, None], (96, 96, 3))
+        for w in (coarse + fine, coarse + fine / 2)
+    )
     assert metrics.fine_power(sr, hr, 0.25) == pytest.approx(1 / 4, rel=1e-2)
     assert metrics.fine_power(sr, hr, 0.0625) == pytest.approx((1 + 1 / 4) / 2, rel=0.05)
 

@@ -131,6 +131,11 @@ def test_modules_stay_short():
     assert {name: n for name, n in lengths.items() if n > 400} == {}
 
 
+def test_the_formatter_is_never_switched_off():
+    mark = "# fmt" + ": "
+    assert not [f for f in ROOT.glob("[st]*/**/*.py") if mark in f.read_text(encoding="utf-8")]
+
+
 def test_no_file_names_a_machine_path():
     pattern = re.compile(r"/(?:home|root|work|tmp|Users)/\w")
     for name in run("git", "ls-files").stdout.split():

@@ -195,9 +195,16 @@ def test_any_mode_of_photograph_is_read_as_rgb(tmp_path, mode):
 
 @pytest.mark.parametrize(
     ("mode", "file"),
-    [("I;16", "a.png"), ("I;16", "a.tif"), ("I;16B", "a.tif"), ("I", "a.pgm"), ("I", "a.tif"),
-     ("F", "a.tif"), ("LAB", "a.tif")],
-)  # fmt: skip
+    [
+        ("I;16", "a.png"),
+        ("I;16", "a.tif"),
+        ("I;16B", "a.tif"),
+        ("I", "a.pgm"),
+        ("I", "a.tif"),
+        ("F", "a.tif"),
+        ("LAB", "a.tif"),
+    ],
+)
 def test_a_photograph_of_more_than_8_bits_is_refused_by_file_and_mode(tmp_path, mode, file):
     path = tmp_path / file
     Image.new(mode, (6, 5)).save(path)
@@ -261,8 +268,10 @@ def test_a_folder_a_class_is_read_as_imagenet_is(make_folder):
     photos = photo_folder(root)
     assert photos.classes == ["cat", "dog"]
     assert sorted(zip(names(photos), photos.labels, strict=True)) == [
-        ("a.png", 0), ("b.png", 1), ("c.jpg", 0),
-    ]  # fmt: skip
+        ("a.png", 0),
+        ("b.png", 1),
+        ("c.jpg", 0),
+    ]
 
 
 def test_train_and_val_subfolders_are_the_split(make_folder):
@@ -493,8 +502,11 @@ def test_the_identity_of_pixels_is_their_size_and_sha256():
 
 
 def test_imagenette_in_a_folder_is_read_by_torchvision(make_folder):
-    files = {f"imagenette2/val/{wnid}/{n}.JPEG": (9, 8)
-             for wnid in ("n01440764", "n02102040") for n in range(3)}  # fmt: skip
+    files = {
+        f"imagenette2/val/{wnid}/{n}.JPEG": (9, 8)
+        for wnid in ("n01440764", "n02102040")
+        for n in range(3)
+    }
     photos = open_photos(f"imagenette:{make_folder(files)}", "val", per_class=2)
     assert photos.name == "imagenette-val" and photos.labels == [0, 0, 1, 1]
     assert photos.classes[:2] == ["tench", "English springer"]

@@ -502,9 +502,11 @@ def test_features_are_resized_and_mapped_as_pytorch_fid_s():
         a, b = v - top, u - left
         corner = images[:, :, top : top + 2, left : left + 2].double()
         value = (
-            corner[..., 0, 0] * (1 - a) * (1 - b) + corner[..., 0, 1] * (1 - a) * b
-            + corner[..., 1, 0] * a * (1 - b) + corner[..., 1, 1] * a * b
-        )  # fmt: skip
+            corner[..., 0, 0] * (1 - a) * (1 - b)
+            + corner[..., 0, 1] * (1 - a) * b
+            + corner[..., 1, 0] * a * (1 - b)
+            + corner[..., 1, 1] * a * b
+        )
         assert np.allclose(ours[:, :, y, x], 2 * value.numpy() - 1, atol=1e-4)  # float32
 
 

@@ -48,8 +48,11 @@ def test_json_is_one_object_with_the_five_keys(folders, weights, capsys):
     x, y = (inception_features(folder, network) for folder in folders)
     assert found == {
         "value": pytest.approx(frechet_distance(Statistics.of(x), Statistics.of(y)), rel=1e-9),
-        "protocol": "pytorch", "layer": 64, "n": [5, 6], "weights": sha256(weights),
-    }  # fmt: skip
+        "protocol": "pytorch",
+        "layer": 64,
+        "n": [5, 6],
+        "weights": sha256(weights),
+    }
 
 
 @pytest.mark.parametrize("protocol", ["pytorch", "tf", "clean"])

@@ -141,8 +141,9 @@ def test_all_but_the_unet_s_first_and_last_layer_are_spectrally_normalised():
     assert len(convolutions) == 10
     normalised = spectral_layers(network)
     assert {id(m) for m in convolutions} - {id(m) for m in normalised} == {
-        id(network.first), id(network.last[-1]),
-    }  # fmt: skip
+        id(network.first),
+        id(network.last[-1]),
+    }
     for layer in normalised:
         layer.parametrizations.weight.original.data.mul_(7)
     for _ in range(50):

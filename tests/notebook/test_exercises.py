@@ -16,13 +16,27 @@ from srkit.upscale import kernel
 
 # Worked out on paper, each as somebody may type it. 06.3 depends on the notebook's table.
 ON_PAPER = {
-    "01.1": "3 dB", "01.2": [0.8672, 0.2266, -0.0703, -0.0234], "01.3": "125x93",
-    "02.1": 48, "02.2": "28 blocks", "02.3": 0.69,
-    "03.1": 48, "03.2": "497,952", "03.3": 6.91,
-    "04.1": "3.33", "04.2": 693, "04.3": "0.3285",
-    "05.1": 10, "05.2": 3, "05.3": "19,200", "05.4": 2.208, "05.5": 24, "05.6": 8,
-    "06.1": "63/64", "06.2": 21,
-}  # fmt: skip
+    "01.1": "3 dB",
+    "01.2": [0.8672, 0.2266, -0.0703, -0.0234],
+    "01.3": "125x93",
+    "02.1": 48,
+    "02.2": "28 blocks",
+    "02.3": 0.69,
+    "03.1": 48,
+    "03.2": "497,952",
+    "03.3": 6.91,
+    "04.1": "3.33",
+    "04.2": 693,
+    "04.3": "0.3285",
+    "05.1": 10,
+    "05.2": 3,
+    "05.3": "19,200",
+    "05.4": 2.208,
+    "05.5": 24,
+    "05.6": 8,
+    "06.1": "63/64",
+    "06.2": 21,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -55,14 +69,24 @@ def test_typical_errors_are_wrong_and_get_their_hint(name, capsys):
 @pytest.mark.parametrize(
     ("answer", "solution", "right"),
     [
-        ("497,952", 497_952, True), ("497.952", 497_952, False), ("3,01", 3.01, True),
-        ("98.4 %", 0.984, True), ("25%", 25, True), ("1/0", 1, False), ("−3 dB", -3, True),
-        ("about three", 3, False), ("1e-3", 0.001, True), (np.float32(3), 3, True),
-        ("[0.5, 0.25]", (0.5, 0.25), True), (np.array([0.5, 0.25]), (0.5, 0.25), True),
-        (0.5, (0.5, 0.25), False), ("sr-ugan", ["SR-UGAN native 4x", "sr-ugan"], True),
-        ("SR-UGAN  native 4x", ["SR-UGAN native 4x", "sr-ugan"], True), ("srgan", "sr-ugan", False),
+        ("497,952", 497_952, True),
+        ("497.952", 497_952, False),
+        ("3,01", 3.01, True),
+        ("98.4 %", 0.984, True),
+        ("25%", 25, True),
+        ("1/0", 1, False),
+        ("−3 dB", -3, True),
+        ("about three", 3, False),
+        ("1e-3", 0.001, True),
+        (np.float32(3), 3, True),
+        ("[0.5, 0.25]", (0.5, 0.25), True),
+        (np.array([0.5, 0.25]), (0.5, 0.25), True),
+        (0.5, (0.5, 0.25), False),
+        ("sr-ugan", ["SR-UGAN native 4x", "sr-ugan"], True),
+        ("SR-UGAN  native 4x", ["SR-UGAN native 4x", "sr-ugan"], True),
+        ("srgan", "sr-ugan", False),
     ],
-)  # fmt: skip
+)
 def test_answers_are_understood(answer, solution, right):
     assert fits(answer, solution, 0.001) is right
 
@@ -129,10 +153,11 @@ def test_the_summary_counts(capsys):
     summary("05")
     assert capsys.readouterr().out.splitlines() == [
         "predictions: 1 of 2 came out as you said",
-        "exercise 1: right at try 2", "exercise 2: solution shown",
+        "exercise 1: right at try 2",
+        "exercise 2: solution shown",
         "exercise 3: 1 wrong so far",
         *[f"exercise {n}: not answered" for n in (4, 5, 6)],
-    ]  # fmt: skip
+    ]
 
 
 @pytest.fixture
@@ -157,10 +182,13 @@ def test_without_a_reader_all_is_revealed_at_once(displayed):
 
 @pytest.mark.parametrize(
     ("options", "guess", "verdict"),
-    [(["left", "right"], "left", "You said:** left. **Outcome:** right, not as you said"),
-     (["left", "right"], "right", "right, as you said"),
-     ([], "80", "**Outcome:** 80, as you said"), ([], "", "**Outcome:** 80.")],
-)  # fmt: skip
+    [
+        (["left", "right"], "left", "You said:** left. **Outcome:** right, not as you said"),
+        (["left", "right"], "right", "right, as you said"),
+        ([], "80", "**Outcome:** 80, as you said"),
+        ([], "", "**Outcome:** 80."),
+    ],
+)
 def test_a_reader_predicts_first(monkeypatch, displayed, options, guess, verdict):
     monkeypatch.setattr(exercises, "in_the_hands_of_a_reader", lambda: True)
     predict("Which?", options, "right" if options else 80, "a figure")

@@ -65,10 +65,13 @@ def test_the_saturating_loss_is_flat_where_a_fake_is_certain():
 def test_diagram_reads_srgan_as_published():
     labels = [(u.kind, u.label, u.repeats) for u in diagrams.units(models.SRGANGenerator())]
     assert labels == [
-        ("convolution", "k9n64s1", 1), ("residual block", "k3n64s1", 16),
-        ("convolution", "k3n64s1", 1), ("convolution", "k3n256s1", 1),
-        ("pixel shuffle", "x2", 1), ("convolution", "k9n3s1", 1),
-    ]  # fmt: skip
+        ("convolution", "k9n64s1", 1),
+        ("residual block", "k3n64s1", 16),
+        ("convolution", "k3n64s1", 1),
+        ("convolution", "k3n256s1", 1),
+        ("pixel shuffle", "x2", 1),
+        ("convolution", "k9n3s1", 1),
+    ]
     discriminator = [u.label for u in diagrams.units(SRGANDiscriminator(), 96)]
     published = [f"k3n{width}s{stride}" for width in (64, 128, 256, 512) for stride in (1, 2)]
     assert discriminator[:8] == published and discriminator[-2:] == ["1024", "1"]
@@ -113,8 +116,11 @@ def test_table_figure_holds_every_cell():
     figure = figures.table(["Method", "PSNR"], [["Bicubic", "30.00"]], ["a note"])
     drawn = figure.axes[0].tables[0].get_celld()
     assert {cell.get_text().get_text() for cell in drawn.values()} == {
-        "Method", "PSNR", "Bicubic", "30.00",
-    }  # fmt: skip
+        "Method",
+        "PSNR",
+        "Bicubic",
+        "30.00",
+    }
 
 
 def test_attention_weights_are_those_that_the_layers_apply():

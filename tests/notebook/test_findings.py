@@ -16,8 +16,10 @@ def test_apart(value, said):
 
 def test_factors_have_two_digits():
     assert [findings.times(factor) for factor in (1.44, 12.3, 3207)] == [
-        "1.4 times", "12 times", "3,200 times",
-    ]  # fmt: skip
+        "1.4 times",
+        "12 times",
+        "3,200 times",
+    ]
 
 
 def test_names_in_a_sentence():
@@ -26,8 +28,13 @@ def test_names_in_a_sentence():
 
 
 def test_orders_say_who_agrees_with_the_first():
-    said = findings.orders({"PSNR": ["bicubic", "nearest"], "FID": ["nearest", "bicubic"],
-                            "patches": ["bicubic", "nearest"]})  # fmt: skip
+    said = findings.orders(
+        {
+            "PSNR": ["bicubic", "nearest"],
+            "FID": ["nearest", "bicubic"],
+            "patches": ["bicubic", "nearest"],
+        }
+    )
     assert "patches sides with PSNR and FID contradicts PSNR" in said
     assert "FID has Nearest-neighbor > Bicubic" in said
 
@@ -54,9 +61,12 @@ def test_the_largest_gradient_leads():
 
 @pytest.mark.parametrize(
     ("psnr", "fine", "said"),
-    [(29.0, 0.9, "gave up PSNR for texture"), (29.0, 0.4, "has not won texture"),
-     (31.0, 0.9, "lost no PSNR")],
-)  # fmt: skip
+    [
+        (29.0, 0.9, "gave up PSNR for texture"),
+        (29.0, 0.4, "has not won texture"),
+        (31.0, 0.9, "lost no PSNR"),
+    ],
+)
 def test_what_srgan_traded(psnr, fine, said):
     text = findings.traded({"srresnet": 30.0, "srgan": psnr}, {"srresnet": 0.5, "srgan": fine})
     assert said in text and f"{fine:.0%}" in text and "1.00 dB" in text
@@ -97,8 +107,9 @@ def test_context_is_used_where_it_brings_what_matters(srgan, srugan, said):
 
 
 def test_gradients_agree_by_their_cosines():
-    said = findings.agreement({"content": -0.93, "adversarial": 0.05}, {"content": 0.01,
-                              "adversarial": 1e-6})  # fmt: skip
+    said = findings.agreement(
+        {"content": -0.93, "adversarial": 0.05}, {"content": 0.01, "adversarial": 1e-6}
+    )
     assert "content pulls against MSE (cosine -0.93)" in said
     assert "adversarial pulls at right angles" in said and "MSE leads" in said
     assert "does not lead" in findings.agreement({"content": 0.9}, {"content": 2.0})
@@ -120,10 +131,12 @@ def test_mse_gives_an_early_start_or_not(without, said):
 
 @pytest.mark.parametrize(
     ("row", "said"),
-    [({"d_real": 0.5, "d_fake": 0.5, "class": 0.3}, ("no idea", "does learn")),
-     ({"d_real": 0.9, "d_fake": 0.1, "class": 1.3}, ("tells them apart", "learned nothing")),
-     ({"d_real": 0.9, "d_fake": 0.1}, ("tells them apart.",))],
-)  # fmt: skip
+    [
+        ({"d_real": 0.5, "d_fake": 0.5, "class": 0.3}, ("no idea", "does learn")),
+        ({"d_real": 0.9, "d_fake": 0.1, "class": 1.3}, ("tells them apart", "learned nothing")),
+        ({"d_real": 0.9, "d_fake": 0.1}, ("tells them apart.",)),
+    ],
+)
 def test_the_discriminator_s_opinion(row, said):
     text = findings.opinion([row] * 6, 4)
     assert all(words in text for words in said)
@@ -157,8 +170,11 @@ def case(psnr, drift=0.0, *warnings):
 
 
 def test_failures_are_told_beside_the_healthy_one():
-    cases = {"healthy": case(34.0, 2.0), "no MSE": case(33.0, 7.0, "colours drift: more"),
-             "dead": case(34.2, 1.0)}  # fmt: skip
+    cases = {
+        "healthy": case(34.0, 2.0),
+        "no MSE": case(33.0, 7.0, "colours drift: more"),
+        "dead": case(34.2, 1.0),
+    }
     first, second = findings.failing(cases, "healthy")
     assert "**no MSE**, beside *healthy*: PSNR 1.00 dB lower, colours drift by 7.0 levels" in first
     assert first.endswith("colours drift.") and second.endswith("no warning.")

@@ -21,9 +21,13 @@ from srkit.notebook import report
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 NAMES = [
-    "01_interpolation_baselines", "02_srgan", "03_sr_ugan", "04_training", "05_evaluation",
+    "01_interpolation_baselines",
+    "02_srgan",
+    "03_sr_ugan",
+    "04_training",
+    "05_evaluation",
     "06_4x_test",
-]  # fmt: skip
+]
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -52,9 +56,11 @@ def test_notebooks_are_prose_first(file):
     notebook = nbformat.read(file, as_version=4)
     words = sum(len(c.source.split()) for c in notebook.cells if c.cell_type == "markdown")
     lines = sum(
-        bool(line.strip()) for c in notebook.cells if c.cell_type == "code"
+        bool(line.strip())
+        for c in notebook.cells
+        if c.cell_type == "code"
         for line in c.source.splitlines()
-    )  # fmt: skip
+    )
     assert words / lines > 4
 
 
@@ -91,9 +97,10 @@ def test_notebook_runs_in_smoke(file, capsys):
     outputs = [out for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs]
     assert not any(out.output_type == "error" for out in outputs)
     pictures = [
-        base64.b64decode(out.data["image/png"]) for out in outputs
+        base64.b64decode(out.data["image/png"])
+        for out in outputs
         if "image/png" in out.get("data", {})
-    ]  # fmt: skip
+    ]
     assert pictures and all(picture.startswith(PNG) for picture in pictures)
     assert len(set(pictures)) == len(pictures), "a figure is shown twice"
     assert [out.get("data", {}).keys() >= {"image/png"} for out in widget_outputs(notebook)] == [
@@ -108,8 +115,10 @@ def test_notebook_runs_in_smoke(file, capsys):
 def write_notebook(folder: Path, *cells: str) -> None:
     notebook = nbformat.v4.new_notebook()
     notebook.metadata["kernelspec"] = {
-        "name": "python3", "language": "python", "display_name": "Python 3",
-    }  # fmt: skip
+        "name": "python3",
+        "language": "python",
+        "display_name": "Python 3",
+    }
     first = nbformat.v4.new_code_cell('preset: str = "demo"  # a\ndata: str = "embedded"  # b')
     first.metadata["tags"] = ["parameters"]
     notebook.cells = [first, *[nbformat.v4.new_code_cell(cell) for cell in cells]]
@@ -187,8 +196,9 @@ def test_report_refuses_a_missing_folder_before_anything_runs(capsys, tmp_path):
 def test_committed_notebooks_do_not_change_when_stripped():
     result = subprocess.run(
         [sys.executable, "-m", "nbstripout", "--verify", *map(str, NOTEBOOKS)],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 0, result.stdout
 
 

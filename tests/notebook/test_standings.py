@@ -14,9 +14,13 @@ def rows_of(metric, numbers, **facts):
 
 @pytest.mark.parametrize(
     ("psnr", "distance", "said"),
-    [(31.0, 2.0, "better in both"), (31.0, 9.0, "farther as a set"), (29.0, 2.0, "nearer as a set"),
-     (29.0, 9.0, "worse in both")],
-)  # fmt: skip
+    [
+        (31.0, 2.0, "better in both"),
+        (31.0, 9.0, "farther as a set"),
+        (29.0, 2.0, "nearer as a set"),
+        (29.0, 9.0, "worse in both"),
+    ],
+)
 def test_a_method_s_quadrant_beside_bicubic(psnr, distance, said):
     rows = rows_of("PSNR", {"bicubic": 30.0, "srgan": psnr})
     rows += rows_of("FID-64", {"bicubic": 4.0, "srgan": distance, "hr": 0.0})
@@ -43,9 +47,12 @@ def test_an_order_is_kept_across_sets_or_one_pair_is_named():
 
 @pytest.mark.parametrize(
     ("at", "said"),
-    [({64: 0.5, 768: 1.2}, "below 1 at 2 of 4 settings (layers 64)"),
-     ({64: 0.5, 768: 0.7}, "below 1 at all of them"), ({64: 1.5, 768: 1.7}, "above 1 at all")],
-)  # fmt: skip
+    [
+        ({64: 0.5, 768: 1.2}, "below 1 at 2 of 4 settings (layers 64)"),
+        ({64: 0.5, 768: 0.7}, "below 1 at all of them"),
+        ({64: 1.5, 768: 1.7}, "above 1 at all"),
+    ],
+)
 def test_settings_say_whether_the_side_depends_on_them(at, said):
     rows = []
     for layer, ratio in at.items():
@@ -58,8 +65,11 @@ def test_settings_say_whether_the_side_depends_on_them(at, said):
 
 def test_a_part_is_worth_something_where_the_seeds_do_not_overlap():
     rows = rows_of("FID-64", {"bicubic": 2.0})
-    for name, psnr in ((FULL, [31.0, 32.0]), ("without MSE", [29.0, 30.5]),
-                       ("without attention", [30.5, 31.5])):  # fmt: skip
+    for name, psnr in (
+        (FULL, [31.0, 32.0]),
+        ("without MSE", [29.0, 30.5]),
+        ("without attention", [30.5, 31.5]),
+    ):
         facts = {"variant": name, "values": psnr}
         rows += rows_of("PSNR", {"sr-ugan": sum(psnr) / 2}, **facts)
         rows += rows_of("FID-64", {"sr-ugan": 1.0}, variant=name)
@@ -78,9 +88,12 @@ def test_errors_compound_where_a_network_loses_more_than_bicubic():
 
 @pytest.mark.parametrize(
     ("psnr", "far", "said"),
-    [(31.0, 1.0, "native is better in both"), (29.0, 3.0, "twice is better in both"),
-     (29.0, 1.0, "each wins one")],
-)  # fmt: skip
+    [
+        (31.0, 1.0, "native is better in both"),
+        (29.0, 3.0, "twice is better in both"),
+        (29.0, 1.0, "each wins one"),
+    ],
+)
 def test_the_two_roads_to_4x(psnr, far, said):
     rows = rows_of("PSNR", {"sr-ugan": psnr, "sr-ugan twice": 30.0})
     rows += rows_of("Patch Frechet distance", {"sr-ugan": far, "sr-ugan twice": 2.0})

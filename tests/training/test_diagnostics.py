@@ -46,9 +46,14 @@ def test_checkerboard_is_one_for_hr_and_grows_with_the_pattern():
 
 
 HEALTHY = {
-    "d_real": 0.7, "d_fake": 0.4, "colour_drift": 0.5, "checkerboard": 1.1,
-    "gradient_mse": 1.0, "gradient_content": 0.3, "gradient_adversarial": 1e-4,
-}  # fmt: skip
+    "d_real": 0.7,
+    "d_fake": 0.4,
+    "colour_drift": 0.5,
+    "checkerboard": 1.1,
+    "gradient_mse": 1.0,
+    "gradient_content": 0.3,
+    "gradient_adversarial": 1e-4,
+}
 
 
 @pytest.mark.parametrize(
@@ -77,8 +82,11 @@ def test_each_trouble_is_told_in_words_once_it_lasts(change, word):
     ],
 )
 def test_drifting_colours_want_more_mse_only_where_mse_does_not_lead(change, advice):
-    (told,) = (t for t in warnings_in([HEALTHY | {"colour_drift": 9.0} | change] * PATIENCE)
-               if "colours" in t)  # fmt: skip
+    (told,) = (
+        t
+        for t in warnings_in([HEALTHY | {"colour_drift": 9.0} | change] * PATIENCE)
+        if "colours" in t
+    )
     assert advice in told
 
 

@@ -792,10 +792,19 @@ def test_bf16_and_compiled_reach_the_psnr_of_float32_eager(tmp_path, device):
     found = {}
     for name, settings in ways.items():
         plan = smoke(
-            width=16, blocks=2, batch=8, iterations=500, log_every=100, sample_every=500,
-            checkpoint_every=500, ema=0.98, learning_rate=1e-4, quick_start=True, watch=12,
+            width=16,
+            blocks=2,
+            batch=8,
+            iterations=500,
+            log_every=100,
+            sample_every=500,
+            checkpoint_every=500,
+            ema=0.98,
+            learning_rate=1e-4,
+            quick_start=True,
+            watch=12,
             **settings,
-        )  # fmt: skip
+        )
         out = tmp_path / name
         loop.train(plan, photos(16, 48), photos(12, 48, seed=1), out, device=device)
         found[name] = run_folder.read_log(out)[-1]["psnr"]

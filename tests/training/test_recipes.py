@@ -30,14 +30,30 @@ TWICE = [name for name in RECIPES if not name.endswith("-4x")]
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("betas", (0.9,)), ("betas", ("a", "b")), ("unet", ("a",)), ("unet", (0, 8)),
-        ("blocks", 0), ("ema", 2.0), ("drop_at", -5), ("per_class", 0), ("short_side", 0),
-        ("seed", -1), ("watch_crop", 33), ("blocks", 65), ("width", 1025), ("wide", 10**9),
-        ("learning_rate", float("inf")), ("learning_rate", float("nan")), ("learning_rate", -1e-4),
-        ("content_scale", float("nan")), ("unet", (8,) * 9), ("attention", 1),
-        ("weights", Weights(mse=-1.0)), ("weights", Weights(adversarial=float("inf"))),
+        ("betas", (0.9,)),
+        ("betas", ("a", "b")),
+        ("unet", ("a",)),
+        ("unet", (0, 8)),
+        ("blocks", 0),
+        ("ema", 2.0),
+        ("drop_at", -5),
+        ("per_class", 0),
+        ("short_side", 0),
+        ("seed", -1),
+        ("watch_crop", 33),
+        ("blocks", 65),
+        ("width", 1025),
+        ("wide", 10**9),
+        ("learning_rate", float("inf")),
+        ("learning_rate", float("nan")),
+        ("learning_rate", -1e-4),
+        ("content_scale", float("nan")),
+        ("unet", (8,) * 9),
+        ("attention", 1),
+        ("weights", Weights(mse=-1.0)),
+        ("weights", Weights(adversarial=float("inf"))),
     ],
-)  # fmt: skip
+)
 def test_a_field_that_makes_no_sense_is_named(field, value):
     with pytest.raises(ValueError, match=field):
         recipe("sr-ugan", "smoke", **{field: value})
@@ -197,9 +213,10 @@ def test_changes_of_what_a_stage_minimises_are_the_last_stage_s_alone():
 def test_the_models_reduced_presets_train_as_before(preset):
     # crop, batch, iterations, drop, learning rate, EMA: what checkpoints and notebooks rest on
     common = {
-        "smoke": (32, 2, 6, 4, 1e-3, 0.9), "demo": (32, 16, 240, 160, 1e-3, 0.95),
+        "smoke": (32, 2, 6, 4, 1e-3, 0.9),
+        "demo": (32, 16, 240, 160, 1e-3, 0.95),
         "laptop": (64, 8, 3_000, 2_400, 4e-4, 0.995),
-    }  # fmt: skip
+    }
     own = {
         ("laptop", "srresnet"): (64, 8, 5_000, 4_000, 1e-3, 0.995),
         ("laptop", "srgan"): (64, 8, 1_200, 900, 1e-4, 0.995),
@@ -222,9 +239,14 @@ def test_the_drop_keeps_its_place_when_the_length_changes():
 
 def test_samples_and_logs_come_when_the_recipe_says():
     plan = recipe(
-        "srresnet", "smoke", iterations=20, sample_every=8, sample_at=(1, 3), log_every=5,
+        "srresnet",
+        "smoke",
+        iterations=20,
+        sample_every=8,
+        sample_at=(1, 3),
+        log_every=5,
         checkpoint_every=9,
-    )  # fmt: skip
+    )
     assert [n for n in range(1, 21) if plan.samples(n)] == [1, 3, 8, 16, 20]
     assert [n for n in range(1, 21) if plan.saves(n)] == [9, 18]
     assert [n for n in range(1, 21) if plan.logs(n)] == [1, 3, 5, 8, 9, 10, 15, 16, 18, 20]
@@ -287,14 +309,26 @@ def test_a_recipe_stands_beside_what_its_source_says(name):
 
 def test_a_table_names_what_was_changed():
     plan = recipe(
-        "sr-ugan", "paper", weights=Weights(2.0, 0.5, 0.0, 0.01), lr_filter="lanczos",
-        precision="bf16", accumulate=3, compile=True, start_from="x.safetensors",
-    )  # fmt: skip
+        "sr-ugan",
+        "paper",
+        weights=Weights(2.0, 0.5, 0.0, 0.01),
+        lr_filter="lanczos",
+        precision="bf16",
+        accumulate=3,
+        compile=True,
+        start_from="x.safetensors",
+    )
     text = "\n".join(ours for ours, _, _ in beside_the_report(plan))
     for part in (
-        "2 MSE + 0.5 content\n", "Lanczos", "bf16, compiled", "batch 3, in 3 parts", "0.01 of it",
-        "start: a trained generator", "SR-UGAN's: validity and class", "600,000 crops",
-    ):  # fmt: skip
+        "2 MSE + 0.5 content\n",
+        "Lanczos",
+        "bf16, compiled",
+        "batch 3, in 3 parts",
+        "0.01 of it",
+        "start: a trained generator",
+        "SR-UGAN's: validity and class",
+        "600,000 crops",
+    ):
         assert part in text
     assert "discriminator" not in as_published.summary(recipe("srresnet"))
 

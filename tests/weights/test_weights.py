@@ -27,9 +27,14 @@ SETTINGS = {
     "srresnet": {"model": "srresnet", "scale": 2, "blocks": 1, "width": 4},
     "srgan": {"model": "srgan", "scale": 4, "blocks": 1, "width": 4},
     "sr-ugan": {
-        "model": "sr-ugan", "scale": 2, "blocks": 1, "width": 4, "wide": 6, "unet": [4, 6],
+        "model": "sr-ugan",
+        "scale": 2,
+        "blocks": 1,
+        "width": 4,
+        "wide": 6,
+        "unet": [4, 6],
     },
-}  # fmt: skip
+}
 
 
 def written(folder, model="sr-ugan", **metadata):
@@ -148,8 +153,9 @@ def test_somebody_else_s_safetensors_are_refused(tmp_path, text):
 @pytest.mark.parametrize("change", [{"width": 8}, {"blocks": 2}, {"depth": 3}, {"scale": 4}])
 def test_weights_that_do_not_fit_their_settings_are_refused(tmp_path, change):
     settings = SETTINGS["sr-ugan"]
-    path = save_generator(tmp_path / "odd.safetensors", build_generator(settings),
-                          settings | change, {})  # fmt: skip
+    path = save_generator(
+        tmp_path / "odd.safetensors", build_generator(settings), settings | change, {}
+    )
     with pytest.raises(WeightsError, match=r"odd\.safetensors does not fit") as caught:
         load_generator(path)
     assert "\n" not in str(caught.value)
