@@ -15,7 +15,7 @@ from srkit.evaluation import results
 from srkit.evaluation.measure import measure
 from srkit.fid.inception import FIDInception
 from srkit.losses import Weights
-from srkit.training.loop import train_or_load
+from srkit.training.loop import in_stages, train_or_load
 from srkit.training.recipe import Recipe
 from srkit.training.recipes import same_images, stages
 
@@ -63,14 +63,15 @@ def train_variants(
     options = {"content": content, "device": run.device, "metadata": facts}
     for seed in seeds:
         for name, stages_of in plans.items():
-            start = ""
-            for number, plan in enumerate(stages_of, start=1):
-                last = number == len(stages_of)
-                folder = f"{name.replace(' ', '-')}-seed-{seed}" if last else f"start-seed-{seed}"
-                plan = replace(plan, seed=seed, start_from=start)
-                path, _ = train_or_load(plan, photos, held_out, Path(out) / folder, **options)
-                start = str(path)
-            files[name, seed] = path
+            names = [f"start-seed-{seed}"] * (len(stages_of) - 1)
+            names += [f"{name.replace(' ', '-')}-seed-{seed}"]
+
+            def train_one(plan: Recipe, number: int, names: Sequence[str] = names) -> Path:
+                folder = Path(out) / names[number - 1]
+                return train_or_load(plan, photos, held_out, folder, **options)[0]
+
+            seeded = [replace(plan, seed=seed) for plan in stages_of]
+            files[name, seed] = in_stages(seeded, train_one)
     return files
 
 

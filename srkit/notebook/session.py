@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from srkit.fid.inception import FIDInception
 from srkit.models import count_parameters
 from srkit.notebook import figures
 from srkit.paths import check_preset, shown
-from srkit.training.loop import train_or_load
+from srkit.training.loop import in_stages, train_or_load
 from srkit.training.recipe import Recipe
 from srkit.weights import METHODS, find_checkpoint, label, load_generator
 
@@ -101,13 +101,15 @@ class Session:
         """`train` for what `recipes.stages` lists, each from the generator of the one before;
         returns what it does for the last. `on_sample` is told of that one alone."""
         watcher = options.pop("on_sample", None)
-        *before, last = plans
-        start = ""
-        for plan in before:
-            path, _ = self.train(replace(plan, start_from=start), content, **options)
-            start = str(path)
-        last = replace(last, start_from=start or last.start_from)
-        return self.train(last, content, on_sample=watcher, **options)
+        computed = False
+
+        def train_one(plan: Recipe, number: int) -> Path:
+            nonlocal computed
+            told = {"on_sample": watcher} if number == len(plans) else {}
+            path, computed = self.train(plan, content, **options, **told)
+            return path
+
+        return in_stages(plans, train_one), computed
 
     def generators(self, *names: str, scale: int = 2) -> dict[str, nn.Module]:
         """The generators that this preset shows, with a line about each."""

@@ -6,7 +6,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -164,14 +164,24 @@ def train_stages(
     other recipes with the same start find them. Whatever stage a run stopped in, it goes on there.
     """
     began, minutes = time.monotonic(), Options(**options).minutes
-    start = ""
-    for number, plan in enumerate(plans, start=1):
+
+    def train_one(plan: Recipe, number: int) -> Path:
         folder = Path(out) if number == len(plans) else Path(out).parent / plan.folder
         if len(plans) > 1 and distributed.first():
             print(f"stage {number} of {len(plans)}: {plan.name} into {folder}", flush=True)
         left = None if minutes is None else max(0.0, minutes - (time.monotonic() - began) / 60)
-        plan = replace(plan, start_from=start) if start else plan
-        start = str(train(plan, photos, held_out, folder, **options | {"minutes": left}))
+        return train(plan, photos, held_out, folder, **options | {"minutes": left})
+
+    return in_stages(plans, train_one)
+
+
+def in_stages(plans: Sequence[Recipe], train_one: Callable[[Recipe, int], Path]) -> Path:
+    """Each stage from the generator of the one before; returns the last one's checkpoint.
+    `train_one` is given a recipe and its number, from 1, and returns the checkpoint that it made.
+    """
+    start = ""
+    for number, plan in enumerate(plans, start=1):
+        start = str(train_one(replace(plan, start_from=start) if start else plan, number))
     return Path(start)
 
 
