@@ -121,6 +121,11 @@ def lock(path: Path, wait: float = 0.0) -> Iterator[None]:
                 ) from None
             else:
                 time.sleep(0.02)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            path.unlink(missing_ok=True)  # made, but with nothing in it
+            raise disk_full(path, 0) from error
     done = threading.Event()
 
     def touch() -> None:

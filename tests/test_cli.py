@@ -342,6 +342,22 @@ def test_train_in_pieces_says_to_be_continued_and_ships_at_the_end(tmp_path, cap
     assert training["iterations"] == 2 and training["minutes"] >= 0 and training["device"] == "CPU"
 
 
+def test_the_same_command_twice_gives_the_same_bytes(tmp_path, folder, tiny_vgg):
+    """On one machine with as many threads; checkpoints hold the folder's name nowhere."""
+    made = []
+    for name in ("one", "two"):
+        out = tmp_path / name
+        assert main([*SMOKE, "--data", str(folder), "--out", str(out / "run")]) == 0
+        network = ["--checkpoint", str(out / "run" / "generator.safetensors"), "--device", "cpu"]
+        assert main(["upscale", str(folder), "-o", str(out / "sr"), *network]) == 0
+        results = ["--record", str(out / "a.json"), *network, "--methods", "bicubic"]
+        assert main(["evaluate", "--data", str(folder), *results]) == 0
+        files = (f for f in out.rglob("*") if f.is_file() and f.name != "times.jsonl")
+        made.append({f.relative_to(out): f.read_bytes() for f in files})
+    assert made[0].keys() == made[1].keys() and len(made[0]) > 15
+    assert [f for f in made[0] if made[0][f] != made[1][f]] == []
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     command = ["train", "--recipe", "srresnet", "--preset", "smoke", "--device", "cpu"]

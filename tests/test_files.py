@@ -122,6 +122,20 @@ def test_two_processes_take_turns(tmp_path):
     assert not (tmp_path / "lock").exists()
 
 
+def test_a_lock_of_the_future_is_no_more_than_a_lock(tmp_path):
+    """A clock that was set back leaves files of the future."""
+    program = [sys.executable, "-c", "import os; print(os.getpid())"]
+    ended = subprocess.run(program, capture_output=True)
+    path, ahead = tmp_path / "lock", time.time() + 86_400
+    path.write_text(f"{int(ended.stdout)} {socket.gethostname()} abc")
+    os.utime(path, (ahead, ahead))
+    with lock(path):
+        os.utime(path, (ahead, ahead))
+        with pytest.raises(LockedError), lock(path):
+            pass
+    assert not path.exists()
+
+
 # --- Downloads -----------------------------------------------------------------------------------
 
 CONTENT = bytes(range(256)) * 400

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from srkit import metrics
 from srkit.data.crops import middles
-from srkit.data.images import bicubic_lr_pil, crop_to_multiple, resized, to_image
+from srkit.data.images import DataError, bicubic_lr_pil, crop_to_multiple, resized, to_image
+from srkit.data.leakage import describe
 from srkit.data.photos import Photos
 from srkit.evaluation.lpips import LPIPS, LPIPS_PROTOCOL
 from srkit.evaluation.results import Row, Run
@@ -50,6 +51,8 @@ from srkit.weights import (
 )
 
 SMALL_N = 5_000  # photographs, up to which (and from ten) intervals are worth their minutes
+
+WINDOW = 11  # pixels a side of SSIM's
 
 KID_PROTOCOL = "unbiased, cubic kernel, pairs of one photograph left out"
 
@@ -178,9 +181,18 @@ def predictions(
     side: int | None = None,
     checkpoint: Path | None = None,
 ) -> Iterator[tuple[Image.Image, Image.Image]]:
-    """Each photograph as a method predicts it, and as HR; for "hr" HR is its own prediction."""
-    for hr in tqdm(hr_images(photos, scale, side), name, len(photos), disable=None, leave=False):
-        sr = hr
+    """Each photograph as a method predicts it, and as HR; for "hr" HR is its own prediction.
+    Raises DataError naming one too small for SSIM, or of one colour, whose PSNR is infinite."""
+    every = tqdm(hr_images(photos, scale, side), name, len(photos), disable=None, leave=False)
+    for number, hr in enumerate(every):
+        sr, least = hr, WINDOW + 2 * scale
+        flat = all(low == high for low, high in hr.getextrema())
+        if flat or min(hr.size) < least:
+            what = "of one colour" if flat else f"of {hr.width}x{hr.height}, under {least} a side"
+            raise DataError(
+                f"{photos.name}: {describe(photos, number)} is {what}, which cannot be measured:"
+                " leave it out"
+            )
         if name != "hr":
             lr = bicubic_lr_pil(hr, scale)
             sr = enlarge(lr, name, scale, run.preset, run.device, checkpoint)

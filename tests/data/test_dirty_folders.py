@@ -3,7 +3,9 @@
 import os
 import struct
 import tarfile
+import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -237,3 +239,13 @@ def test_imagenette_takes_over_what_torchvision_began_and_leaves_other_folders_a
     with pytest.raises(DataError, match=r"not found\.; to have it downloaded name a folder"):
         open_photos(f"imagenette:{tmp_path / 'imagenette2'}", "val")
     assert imagenette == [5]
+
+
+def test_a_folder_of_very_many_entries_is_listed_in_seconds(tmp_path, monkeypatch, capsys):
+    names = [f"{n}.{'jpg' if n % 2 else 'gif'}" for n in range(200_000)]
+    monkeypatch.setattr("os.walk", lambda *_, **__: [(str(tmp_path), [], names)])
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    began = time.monotonic()
+    assert len(photo_files(tmp_path)) == 100_000
+    assert time.monotonic() - began < 30
+    assert capsys.readouterr().err.count("\n") < 20

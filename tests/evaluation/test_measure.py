@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from srkit import metrics
 from srkit.cli import main
-from srkit.data import Photos, bicubic_lr_pil
+from srkit.data import DataError, Photos, bicubic_lr_pil
 from srkit.evaluation import measure, results
 from srkit.fid.features import inception_features
 from srkit.fid.frechet import FewImagesWarning, frechet_distance
@@ -39,6 +39,19 @@ def test_psnr_row_is_the_mean_over_photographs():
         expected.append(metrics.psnr(upscale(bicubic_lr_pil(hr, 2), "bilinear", 2), hr, "y", 2))
     found = results.value(rows, method="bilinear", metric="PSNR")
     assert found == pytest.approx(np.mean(expected), rel=1e-5)  # rows keep 6 digits
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        (np.full((40, 40, 3), 255, np.uint8), "of one colour"),
+        (np.random.default_rng(1).integers(0, 256, (9, 40, 3), np.uint8), "of 40x8, under 15"),
+    ],
+)
+def test_a_photograph_that_cannot_be_measured_is_named(odd, why):
+    some = Photos("odd", [photos(1)[0], odd], [0, 0], ["noise"])
+    with pytest.raises(DataError, match=f"odd: photograph 1 is {why}.*: leave it out"):
+        measure.measure(["bicubic"], some, 2, RUN)
 
 
 def test_hr_against_itself_is_zero_and_every_row_is_stamped():

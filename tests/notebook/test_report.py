@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from queue import Empty
 from types import SimpleNamespace
@@ -251,3 +252,15 @@ def test_a_cell_that_never_ends_is_a_notebook_error(clone, monkeypatch, capsys):
     write_notebook(clone, "import time; time.sleep(600)")
     assert main(["report", "--preset", "smoke"]) == 1
     assert "CellTimeoutError" in capsys.readouterr().err
+
+
+@pytest.mark.notebook
+def test_a_kernel_that_dies_is_a_notebook_error_and_what_ran_is_kept(clone, capsys):
+    write_notebook(clone, "print('made before')", "import os; os.kill(os.getpid(), 9)", "1 + 1")
+    began = time.monotonic()
+    assert main(["report", "--preset", "smoke"]) == 1
+    assert time.monotonic() - began < 60
+    error = capsys.readouterr().err
+    assert "01_small.ipynb: DeadKernelError" in error and "Traceback" not in error
+    assert "made before" in (clone / "runs" / "smoke" / "01_small.ipynb").read_text()
+    assert not (clone / "runs" / "smoke" / "report.lock").exists()

@@ -1,8 +1,9 @@
 """A training run that is killed at random instants and begun again, until it ends.
 
-`python tests/kills.py FOLDER KILLS SEED MODEL` trains FOLDER/whole without a kill, then FOLDER/0,
-FOLDER/1, ... with KILLS kills in all, and prints how many runs those came to. Each attempt is a
-fork of this process, which has imported everything and computed nothing, so that it starts at once.
+`python tests/training/kills.py FOLDER KILLS SEED MODEL` trains FOLDER/whole without a kill, then
+FOLDER/0, FOLDER/1, ... with KILLS kills in all, and prints how many runs those came to. Each
+attempt is a fork of this process, which has imported everything and computed nothing, so that it
+starts at once.
 """
 
 import os
