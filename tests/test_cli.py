@@ -387,6 +387,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
         ("report --data nowhere", "no photo folder at nowhere"),
         ("ablation --seeds 0 -1", "--seeds must be a number of 0 or more, not -1"),
         ("pack --out a --short-side 0", "--short-side must be a number of 1 or more"),
+        (f"pack --out {__file__}", "test_cli.py is no folder to write in"),
         ("bench fid --rounds 0", "--rounds must be a number of 1 or more"),
     ],
 )

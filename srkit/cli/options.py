@@ -64,6 +64,7 @@ NO_FILE = ("auto", "torchvision", "untrained")  # what --content takes that is n
 def check_inputs(options: Namespace) -> None:
     """Raise ValueError for what can be seen before torch is loaded, which takes seconds: a preset
     or device of no such name, a number too small, a folder or file that is not there."""
+    from srkit.files import check_writable
     from srkit.paths import check_preset
 
     given = {name: value for name, value in vars(options).items() if value not in (None, "")}
@@ -85,6 +86,8 @@ def check_inputs(options: Namespace) -> None:
         file = given.get(name, "auto")
         if file not in NO_FILE and not Path(file).is_file():
             raise ValueError(f"no file at {file} (--{name.replace('_', '-')}): name another")
+    if isinstance(out := given.get("out"), Path):  # a folder, of all but upscale
+        check_writable(out / "lock", "--out")
 
 
 def check_photos(data: str) -> None:
