@@ -191,7 +191,7 @@ def run_evaluate(options: Namespace) -> int:
     for method in options.methods or ():
         check_name("model", method.removesuffix(" twice"), (*MODELS, "hr"))
     from srkit.devices import pick_device
-    from srkit.evaluation import measure, results, tables
+    from srkit.evaluation import lpips, measure, results, tables
 
     device, scale = str(pick_device(options.device)), options.scale
     photos = chosen_photos(options, options.split)
@@ -209,7 +209,9 @@ def run_evaluate(options: Namespace) -> int:
         rows = measure.sensitivity(photos, networks[0], run, sizes=sizes)
     else:
         run = results.Run("evaluate", device=device)
-        rows = measure.measure(methods, photos, scale, run, networks, files)
+        perceptual, about = lpips.available_lpips(device)
+        print(about)
+        rows = measure.measure(methods, photos, scale, run, networks, files, perceptual)
         print(results.markdown(*tables.method_table(rows, methods)), end="")
     tables.record(options.record, rows)
     if options.check:

@@ -6,6 +6,7 @@ import torch
 import torchvision
 from PIL import Image
 
+from srkit.cli.entry import main
 from srkit.data import Photos
 from srkit.evaluation import lpips
 from srkit.evaluation.measure import measure
@@ -42,6 +43,17 @@ def test_measuring_with_it_adds_its_mean(rng):
     rows = measure(["bicubic"], photos, 2, Run(), lpips=lambda sr, hr: next(values))
     row = only(rows, metric="LPIPS")
     assert (row["method"], row["value"]) == ("bicubic", 0.375) and "AlexNet" in row["protocol"]
+
+
+def test_the_command_measures_it_where_it_can(alexnet, tmp_path, monkeypatch, capsys, rng):
+    pixels = rng.integers(0, 256, (80, 72, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    command = ["evaluate", "--data", str(tmp_path), "--methods", "bicubic", "--device", "cpu"]
+    assert main(command) == 0
+    assert "LPIPS: not measured" in capsys.readouterr().out
+    monkeypatch.setattr(lpips, "ALEXNET_SHA256", sha256(alexnet))
+    assert main(command) == 0
+    assert "| LPIPS |" in capsys.readouterr().out
 
 
 def test_without_alexnet_or_with_another_it_says_what_to_do(alexnet):
