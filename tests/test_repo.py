@@ -37,8 +37,9 @@ training.state training.step training.checkpoints training.run_folder training.r
 evaluation.results evaluation.sizes evaluation.lpips evaluation.measure evaluation.ablation
 evaluation.context evaluation.tables evaluation.bench_fid evaluation.bench_training
 evaluation.bench_upscale evaluation.cards
-notebook.figures notebook.sampling notebook.charts notebook.diagrams notebook.session
-notebook.exercises notebook.findings notebook.standings notebook.faults notebook.live
+notebook.embed notebook.figures notebook.sampling notebook.charts notebook.diagrams
+notebook.session notebook.exercises notebook.findings notebook.standings notebook.faults
+notebook.live notebook.frames notebook.viewer
 notebook.widgets notebook.report notebook.lab notebook.site
 cli.options cli.notebooks cli.pictures cli.training cli.entry __main__
 """.splitlines()

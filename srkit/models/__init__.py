@@ -22,6 +22,7 @@ from srkit.models.build import (
 from srkit.models.inference import (
     InBf16,
     OtherGenerator,
+    interpolated,
 )
 from srkit.models.leftthomas import (
     LeftthomasGenerator,

@@ -1,5 +1,6 @@
-"""Generators as they are run, not trained: in bf16, and of other people's architectures."""
+"""Generators as they are run, not trained: in bf16, mixed, and of other people's architectures."""
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -38,6 +39,25 @@ class InBf16(nn.Module):
     def forward(self, lr: Tensor) -> Tensor:
         with torch.autocast(lr.device.type, torch.bfloat16):
             return self.generator(lr).float()
+
+
+def interpolated(first: nn.Module, second: nn.Module, share: float) -> nn.Module:
+    """The network between two of one architecture: (1 - share) of the first's weights and share of
+    the second's, BatchNorm's statistics included (network interpolation: ESRGAN, Wang et al., 2018,
+    section 3.4). It means something where one was trained on from the other, as SRGAN is from
+    SRResNet.
+
+    Raises ValueError where the networks have other weights, or share is outside of 0 to 1.
+    """
+    a, b = first.state_dict(), second.state_dict()
+    if {k: v.shape for k, v in a.items()} != {k: v.shape for k, v in b.items()}:
+        raise ValueError("networks of two architectures or sizes cannot be interpolated")
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must be from 0 to 1, not {share}")
+    mixed = {k: v.lerp(b[k], share) if v.is_floating_point() else v for k, v in a.items()}
+    network = deepcopy(first)
+    network.load_state_dict(mixed)
+    return network.eval()
 
 
 class OtherGenerator(nn.Module):

@@ -178,16 +178,26 @@ def kernels(methods: Sequence[str]) -> Figure:
     return figure
 
 
+def edge_curves(
+    methods: Sequence[str], dark: int = 60, bright: int = 190, place: float = 5.5
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """One row of 12 LR pixels with an edge between two levels, and what each method makes of it at
+    16 times the size: the pixels, the enlarged ones' places in LR pixels, and their levels by
+    method. Pixel n is the mean from n - 1/2 to n + 1/2, so that the edge may lie within one."""
+    share = np.clip(np.arange(12) + 0.5 - place, 0, 1)[:, None]  # of each pixel beyond the edge
+    row = np.broadcast_to((dark + share * (bright - dark)).round(), (12, 3)).astype(np.uint8)[None]
+    picture = Image.fromarray(row)
+    levels = {method: as_pixels(upscale(picture, method, 16))[0, :, 0] for method in methods}
+    return row[0, :, 0], (np.arange(12 * 16) + 0.5) / 16 - 0.5, levels
+
+
 def edge_profiles(methods: Sequence[str], dark: int = 60, bright: int = 190) -> Figure:
-    """One row of LR pixels with an edge between two levels, enlarged 16 times by each method."""
-    row = np.full((1, 12, 3), dark, np.uint8)
-    row[0, 6:] = bright
+    """The curves of `edge_curves` and the LR pixels."""
+    row, places, levels = edge_curves(methods, dark, bright)
     figure = Figure(figsize=(7.2, 2.8), layout="constrained")
     axes = figure.subplots()
-    axes.plot(row[0, :, 0], "ko", label="the LR pixels")
-    for method in methods:
-        values = as_pixels(upscale(Image.fromarray(row), method, 16))[0, :, 0]
-        places = (np.arange(values.size) + 0.5) / 16 - 0.5
+    axes.plot(row, "ko", label="the LR pixels")
+    for method, values in levels.items():
         axes.plot(places, values, color=colour(method), label=LABELS[method])
     axes.set(xlabel="place (LR pixels)", ylabel="level", xlim=(2.5, 8.5))
     axes.legend(fontsize=9)

@@ -1,0 +1,37 @@
+"""Generators between two others."""
+
+import pytest
+import torch
+
+from srkit.models import SRGANGenerator, interpolated
+
+
+def network(value: float, width: int = 4) -> SRGANGenerator:
+    one = SRGANGenerator(blocks=1, width=width)
+    for tensor in one.state_dict().values():
+        tensor.fill_(value)
+    return one
+
+
+def test_weights_and_statistics_lie_in_between():
+    mixed = interpolated(network(2.0), network(6.0), 0.25).state_dict()
+    assert {float(v.unique()) for v in mixed.values() if v.is_floating_point()} == {3.0}
+    assert any("running_var" in name for name in mixed)
+
+
+def test_neither_network_is_changed():
+    first, second = network(2.0), network(6.0)
+    interpolated(first, second, 0.5)
+    assert all((v == 2).all() for v in first.parameters())
+    assert all((v == 6).all() for v in second.parameters())
+
+
+def test_it_is_ready_to_be_used():
+    assert not interpolated(network(0.0).train(), network(1.0).train(), 0.0).training
+
+
+def test_other_sizes_and_shares_are_refused():
+    with pytest.raises(ValueError, match="two architectures or sizes"):
+        interpolated(network(0.0), network(0.0, width=8), 0.5)
+    with pytest.raises(ValueError, match="0 to 1"):
+        interpolated(network(0.0), network(0.0), torch.nan)
