@@ -39,7 +39,7 @@ evaluation.context evaluation.tables evaluation.bench_fid evaluation.bench_train
 evaluation.bench_upscale evaluation.cards
 notebook.embed notebook.figures notebook.sampling notebook.charts notebook.diagrams
 notebook.session notebook.exercises notebook.findings notebook.standings notebook.faults
-notebook.live notebook.frames notebook.viewer
+notebook.live notebook.panel notebook.frames notebook.viewer
 notebook.widgets notebook.report notebook.lab notebook.site
 cli.options cli.notebooks cli.pictures cli.training cli.entry __main__
 """.splitlines()

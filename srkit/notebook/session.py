@@ -29,6 +29,8 @@ from srkit.weights import METHODS, find_checkpoint, label, load_generator
 # How many held-out photographs a preset measures; None is all of them.
 MEASURED = {"smoke": 3, "demo": None, "laptop": 100, "cpu": 1_000, "gpu": 1_000, "paper": None}
 
+LAST_STAGE_ALONE = ("part", "on_sample", "on_log")  # options of `Session.train_stages`
+
 SMALLEST = 128  # pixels; the figures need something to show
 
 
@@ -99,14 +101,14 @@ class Session:
         self, plans: Sequence[Recipe], content: str = "auto", **options: Any
     ) -> tuple[Path, bool]:
         """`train` for what `recipes.stages` lists, each from the generator of the one before;
-        returns what it does for the last. `on_sample` is told of that one alone."""
-        watcher = options.pop("on_sample", None)
+        returns what it does for the last. `part`, and what watches, are of that one alone."""
+        own = {name: options.pop(name) for name in LAST_STAGE_ALONE if name in options}
         computed = False
 
         def train_one(plan: Recipe, number: int) -> Path:
             nonlocal computed
-            told = {"on_sample": watcher} if number == len(plans) else {}
-            path, computed = self.train(plan, content, **options, **told)
+            more = own if number == len(plans) else {}
+            path, computed = self.train(plan, content, **options, **more)
             return path
 
         return in_stages(plans, train_one), computed

@@ -27,7 +27,7 @@ from srkit.files import lock
 from srkit.paths import shown
 from srkit.training import distributed
 from srkit.training.recipe import Recipe, TrainingError
-from srkit.training.run import OnSample, Run
+from srkit.training.run import OnLog, OnSample, Run
 from srkit.training.run_folder import describe, resume, run_key
 from srkit.training.state import State, content_loss, for_device, start
 from srkit.training.step import train_step
@@ -48,6 +48,8 @@ class Options:
     accept_changed: bool = False  # go on although the photographs are others than before
     metadata: Mapping[str, Any] = field(default_factory=dict)  # into the checkpoint
     on_sample: OnSample | None = None  # at each validation
+    on_log: OnLog | None = None  # at each logged line, after `on_sample`
+    stop: Callable[[], bool] | None = None  # asked after each update: save and stop?
 
     def __post_init__(self) -> None:
         if self.minutes is not None and not 0 <= self.minutes < math.inf:
@@ -63,7 +65,7 @@ def train(
     same steps' seconds and images/s), `samples/` (a held-out crop over time), `checkpoint-*.pt` (to
     resume from) and `generator.safetensors` (the EMA generator). A run that was killed and begun
     again ends with the same log, samples and weights as one that was not. Ctrl-C ends the step,
-    saves, and says how to go on; so does the end of `minutes`. `options` are those of `Options`.
+    saves, and says how to go on; so do the end of `minutes`, and `stop`. `options` are `Options`'.
 
     Raises TrainingError where the run cannot start, resume or go on, DataError where a held-out
     photograph is among those to be trained on, LockedError where another process trains in `out`.
@@ -73,12 +75,12 @@ def train(
     check_apart(photos, held_out)
     with lock(out / "lock") if distributed.first() else nullcontext():
         run = prepare(recipe, photos, held_out, out, how)
-        run_to_its_end(run, loader(run.state, photos, how.workers), began, how.minutes)
+        run_to_its_end(run, loader(run.state, photos, how.workers), began, how)
     return out / "generator.safetensors"
 
 
 def run_to_its_end(
-    run: Run, batches: Iterable[tuple[Tensor, Tensor]], began: float, minutes: float | None
+    run: Run, batches: Iterable[tuple[Tensor, Tensor]], began: float, how: Options
 ) -> None:
     """Update by update, until the last one or until the run is to stop, when it is saved first."""
     state, recipe = run.state, run.state.recipe
@@ -90,8 +92,9 @@ def run_to_its_end(
             bar.update()
             if state.step == recipe.iterations or (state.world.size > 1 and state.step % ASKED):
                 continue
-            late = minutes is not None and time.monotonic() - began > 60 * minutes
-            if state.world.any(late or bool(stop), state.device):
+            late = how.minutes is not None and time.monotonic() - began > 60 * how.minutes
+            asked = bool(stop) or (how.stop is not None and how.stop())
+            if state.world.any(late or asked, state.device):
                 run.save()
                 if state.world.first:
                     print(f"stopped at step {state.step} and saved; the same command goes on there")
@@ -128,7 +131,7 @@ def prepare(recipe: Recipe, photos: Photos, held_out: Photos, out: Path, how: Op
     facts = describe(state, photos) | dict(how.metadata)
     resume(state, out, facts, photos, how.accept_changed)
     watched = centre_crops(held_out, recipe.watch_crop, recipe.watch)
-    return Run(state, watched, out, facts, how.on_sample, how.tensorboard)
+    return Run(state, watched, out, facts, how.on_sample, how.tensorboard, how.on_log)
 
 
 def update(run: Run, crops: Tensor, labels: Tensor) -> None:

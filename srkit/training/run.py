@@ -23,6 +23,7 @@ from srkit.weights import save_generator
 
 SETTLED = 1000  # updates at most, or a fifth of the run, before anything is warned of
 OnSample = Callable[[State, dict[str, Any], Tensor], None]  # called with state, row, predictions
+OnLog = Callable[[State, dict[str, Any]], None]  # called with state, row
 
 
 GENTLER = "Lower the learning rate or the term's weight, or use precision fp32"
@@ -40,9 +41,10 @@ class Run:
         facts: dict[str, Any],
         on_sample: OnSample | None = None,
         tensorboard: bool = False,
+        on_log: OnLog | None = None,
     ):
         self.state, self.watched, self.out, self.facts = state, watched, out, facts
-        self.on_sample = on_sample
+        self.on_sample, self.on_log = on_sample, on_log
         detail = watched.diff(dim=-1).abs().mean((1, 2, 3))  # (N,)
         self.kept = int(detail.argmax())  # the crop that samples show
         self.rows = read_rows(out / "log.jsonl")
@@ -86,6 +88,8 @@ class Run:
             self.write_row(row)
             if sr is not None and self.on_sample:
                 self.on_sample(state, row, sr)
+            if self.on_log:
+                self.on_log(state, row)
         if recipe.saves(state.step):
             self.save()
 
