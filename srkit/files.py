@@ -1,4 +1,5 @@
-"""Files: written aside and renamed, locked where two may write, downloaded and checked."""
+"""Files: written aside and renamed, locked where two may write, downloaded and checked; and the
+base of all errors."""
 
 import errno
 import hashlib
@@ -17,7 +18,12 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from srkit.errors import SrkitError
+
+class SrkitError(Exception):
+    """What a user can mend: the message names the thing, the reason and the next step. Commands
+    print it in one line and end with `exit_code`; notebooks may catch this one class."""
+
+    exit_code = 2  # bad input; 1: a run that could not begin or go on
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch import nn
 from srkit.cli import main, parse_setting, parser
 from srkit.cli.pictures import INTERPOLATIONS, MODELS, NETWORKS
 from srkit.cli.training import RECIPES
-from srkit.errors import SrkitError
+from srkit.files import SrkitError
 from srkit.losses import Weights
 from srkit.models import VGG19, build_generator
 from srkit.training import recipes

@@ -23,7 +23,7 @@ PAGES = README + "".join(f.read_text(encoding="utf-8") for f in ROOT.glob("srkit
 ORDER = [
     name
     for line in """
-errors paths files devices picture_files
+paths files devices picture_files
 models.blocks models.srgan models.srugan models.unet_discriminator models.vgg19 models.leftthomas
 models.probes models.build models.inference
 losses
@@ -125,6 +125,12 @@ def teaching_core() -> dict[str, int]:
 def test_the_teaching_core_is_read_in_an_afternoon():
     lengths = teaching_core()
     assert sum(lengths.values()) < 1500 and max(lengths.values()) < 300, lengths
+
+
+def test_the_front_of_the_house_has_15_doors():
+    hidden = {"__init__.py", "__main__.py", "__pycache__", "checkpoints"}
+    entries = {entry.name for entry in (ROOT / "srkit").iterdir()} - hidden
+    assert len(entries) <= 15, entries
 
 
 def test_modules_stay_short():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from srkit.cli import notebooks, pictures, training
 from srkit.cli.options import check_inputs, check_outputs
-from srkit.errors import SrkitError
+from srkit.files import SrkitError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from srkit.errors import SrkitError
+from srkit.files import SrkitError
 
 
 class DataError(SrkitError, ValueError):

@@ -18,9 +18,8 @@ from papermill.exceptions import PapermillExecutionError
 
 from srkit import paths
 from srkit.data.sources import NAMED, open_photos
-from srkit.errors import SrkitError
 from srkit.evaluation import results, tables
-from srkit.files import lock
+from srkit.files import SrkitError, lock
 from srkit.notebook.session import SMALLEST
 from srkit.paths import check_preset, shown
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from srkit.errors import SrkitError
+from srkit.files import SrkitError
 from srkit.losses import Weights
 from srkit.models.blocks import check_scale
 from srkit.models.build import DISCRIMINATORS, check_model, check_settings

@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from srkit.errors import SrkitError
-from srkit.files import download, sha256
+from srkit.files import SrkitError, download, sha256
 
 
 class WeightsError(SrkitError, ValueError):
