@@ -1,18 +1,16 @@
-"""A training run, watched: one figure redrawn in place, its diagnostics, and runs gone wrong.
+"""A training run at a glance: its progress, its diagnostics, and runs gone wrong.
 
 The pictures are drawn from what a run writes into its folder, so a run that is loaded, or one that
 another process is busy with, shows the same as one that is computed here.
 """
 
 import textwrap
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from IPython.display import display
 from matplotlib.figure import Figure
 from PIL.Image import Image
 from torch import Tensor, nn
@@ -23,46 +21,8 @@ from srkit.notebook import figures
 from srkit.training.diagnostics import CHECKERED, DRIFT, checkerboard, colour_drift, warnings_in
 from srkit.training.recipe import Recipe
 from srkit.training.run_folder import read_log, read_rows, read_samples, sample_files
-from srkit.training.state import State
 from srkit.upscale import upscale
 from srkit.weights import LABELS
-
-
-class LiveTraining:
-    """Hand `on_sample` to `session.train`: it says how far the run is, and redraws `dashboard`.
-
-    In JupyterLab the figure changes in place; in an executed copy its last state remains. `folder`
-    is the run's, `baseline` bicubic's PSNR on the watched crops, and `every` how many seconds lie
-    between two drawings at least; the last update is always drawn.
-    """
-
-    def __init__(
-        self, recipe: Recipe, folder: str | Path, baseline: float | None = None, every: float = 2.0
-    ):
-        self.recipe, self.folder, self.baseline = recipe, Path(folder), baseline
-        self.every, self.drawn_at = every, float("-inf")
-        self.handle: Any = None
-
-    def on_sample(self, state: State, row: Mapping[str, Any], sr: Tensor) -> None:
-        """Called by `train` at every validation."""
-        print(progress(self.recipe, self.folder))
-        finished = row["step"] >= self.recipe.iterations
-        if finished or time.monotonic() - self.drawn_at >= self.every:
-            self.draw()
-
-    def show(self) -> None:
-        """Draw once where nothing was drawn yet, as for a run that was loaded."""
-        if self.handle is None:
-            self.draw()
-
-    def draw(self) -> None:
-        """Put the run's present state in the place of the last one."""
-        figure = dashboard(self.recipe, self.folder, self.baseline)
-        if self.handle is None:
-            self.handle = display(figure, display_id=True)
-        else:
-            self.handle.update(figure)
-        self.drawn_at = time.monotonic()
 
 
 def progress(recipe: Recipe, folder: str | Path) -> str:
@@ -87,27 +47,6 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def dashboard(recipe: Recipe, folder: str | Path, baseline: float | None = None) -> Figure:
-    """A run at a glance: its curves, the held-out crop beside bicubic and HR, and its warnings."""
-    rows, scale = read_log(folder), recipe.scale
-    figure = Figure(figsize=(12, 7.6), layout="constrained")
-    halves: Any = figure.subfigures(2, 1, height_ratios=(3.2, 4))
-    above, below = halves
-    figures.draw_curves(above.subplots(1, 3), {recipe.model: rows}, baseline)
-    pictures = held_out_crop(folder, scale)
-    for axes, (title, picture) in zip(below.subplots(1, 3), pictures.items(), strict=False):
-        under = "" if title == "HR" else f"{psnr(picture, pictures['HR'], 'y', scale):.2f} dB"
-        figures.panel(axes, picture, title, under)
-    for axes in below.axes[len(pictures) :]:
-        axes.axis("off")
-    figure.suptitle(progress(recipe, folder), fontsize=11)
-    told = [f"update {row['step']}: {text}" for row in rows for text in row.get("warnings", [])]
-    lines = [line for text in told for line in textwrap.wrap(text, 150)]
-    if lines:
-        below.supxlabel("\n".join(lines), fontsize=9, color="#b00020")
-    return figure
 
 
 def held_out_crop(folder: str | Path, scale: int) -> dict[str, Image]:

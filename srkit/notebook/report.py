@@ -113,6 +113,7 @@ class PatientEngine(Engine):
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, execution_timeout=None, **_) -> None:
         options = {"timeout": execution_timeout, "startup_timeout": 60, "kernel_name": kernel_name}
+        options["store_widget_state"] = False  # a copy has no kernel that it could belong to
         PatientClient(nb_man, **options).execute()
 
 

@@ -1,20 +1,18 @@
-"""Watching a run: drawn seldom and at the end; the failure gallery measures what it shows."""
+"""Watching a run: its progress and dashboard; the failure gallery measures what it shows."""
 
 import json
 from copy import deepcopy
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from nbclient import NotebookClient
 from PIL import Image
 from torch import nn
 
 from srkit.data import bicubic_lr
 from srkit.metrics import psnr
 from srkit.models import SRGANGenerator
-from srkit.notebook import figures, live, report
+from srkit.notebook import live
 from srkit.training.recipes import recipe
 
 PLAN = recipe("sr-ugan", "smoke", iterations=40)
@@ -33,78 +31,27 @@ def write_run(folder, step: int, **more) -> None:
             file.write(json.dumps(line) + "\n")
 
 
-class Display:
-    """In IPython's place: what was shown anew, and what was put in its place."""
-
-    def __init__(self, monkeypatch):
-        self.shown, self.updated = [], []
-        monkeypatch.setattr(live, "display", self)
-
-    def __call__(self, figure, display_id):
-        assert display_id is True
-        self.shown.append(figure)
-        return self
-
-    def update(self, figure):
-        self.updated.append(figure)
-
-
-def watch(view: live.LiveTraining, folder, step: int) -> None:
-    write_run(folder, step)
-    view.on_sample(None, {"step": step}, None)
-
-
-def test_live_view_redraws_one_figure_in_place(tmp_path, monkeypatch, capsys):
-    screen = Display(monkeypatch)
-    view = live.LiveTraining(PLAN, tmp_path, baseline=30.0, every=0)
-    for step in (10, 20, 40):
-        watch(view, tmp_path, step)
-    assert len(screen.shown) == 1 and len(screen.updated) == 2
-    assert capsys.readouterr().out.splitlines() == [
-        "SR-UGAN, update 10 of 40: 30.00 dB, 5.0 images/s, 1:00 left",
-        "SR-UGAN, update 20 of 40: 40.00 dB, 10.0 images/s, 0:40 left",
-        "SR-UGAN, update 40 of 40: 60.00 dB, 20.0 images/s",
-    ]
-
-
-def test_live_view_is_seldom_drawn_but_always_at_the_end(tmp_path, monkeypatch):
-    screen = Display(monkeypatch)
-    view = live.LiveTraining(PLAN, tmp_path, every=3600)
-    for step in (10, 20, 30):
-        watch(view, tmp_path, step)
-    assert (len(screen.shown), len(screen.updated)) == (1, 0)
-    watch(view, tmp_path, 40)
-    assert (len(screen.shown), len(screen.updated)) == (1, 1)
-    view.show()
-    assert (len(screen.shown), len(screen.updated)) == (1, 1)  # it is there already
-
-
-def test_a_loaded_run_is_shown_once(tmp_path, monkeypatch):
-    screen = Display(monkeypatch)
-    write_run(tmp_path, 40)
-    live.LiveTraining(PLAN, tmp_path).show()
-    assert (len(screen.shown), len(screen.updated)) == (1, 0)
-
-
-def test_dashboard_shows_curves_crop_and_warnings(tmp_path):
+def test_the_held_out_crop_is_shown_beside_bicubic_and_hr(tmp_path):
+    assert live.held_out_crop(tmp_path, 2) == {}
     write_run(tmp_path, 10)
-    write_run(tmp_path, 20, warnings=["colours drift: much"])
-    figure = live.dashboard(PLAN, tmp_path, 33.0)
-    above, below = figure.subfigs
-    assert 33.0 in above.axes[2].lines[-1].get_ydata()
-    assert list(above.axes[1].lines[0].get_ydata()) == [0.6, 0.6]
-    assert [axes.get_title() for axes in below.axes] == ["Bicubic", "update 20", "HR"]
-    with (
-        Image.open(tmp_path / "samples/step_0000020.png") as sr,
-        Image.open(tmp_path / "held_out.png") as hr,
-    ):
-        assert below.axes[1].get_xlabel() == f"{psnr(sr, hr, 'y', 2):.2f} dB"
-    assert below.get_supxlabel() == "update 20: colours drift: much"
+    write_run(tmp_path, 20)
+    pictures = live.held_out_crop(tmp_path, 2)
+    assert list(pictures) == ["Bicubic", "update 20", "HR"]
+    with Image.open(tmp_path / "samples/step_0000020.png") as sr:
+        assert list(pictures["update 20"].getdata()) == list(sr.getdata())
 
 
 def test_a_run_that_has_not_begun_is_no_error(tmp_path):
-    figures.save(live.dashboard(PLAN, tmp_path), tmp_path / "dashboard.png")
     assert live.progress(PLAN, tmp_path) == "SR-UGAN: no update yet"
+
+
+def test_progress_is_one_line(tmp_path):
+    write_run(tmp_path, 10)
+    assert live.progress(PLAN, tmp_path) == (
+        "SR-UGAN, update 10 of 40: 30.00 dB, 5.0 images/s, 1:00 left"
+    )
+    write_run(tmp_path, 40)
+    assert live.progress(PLAN, tmp_path) == "SR-UGAN, update 40 of 40: 60.00 dB, 20.0 images/s"
 
 
 @pytest.mark.parametrize(
@@ -194,25 +141,3 @@ def test_failures_say_under_each_panel_what_was_measured():
     below = [axes.get_xlabel() for axes in figure.axes]
     assert f"{ill.psnr:.2f} dB, drift 9.0" in below[1] and "colours drift" in below[1]
     assert "no warning" in below[0] and below[2] == ""
-
-
-@pytest.mark.notebook
-def test_an_executed_notebook_keeps_the_last_drawing_alone(tmp_path, monkeypatch):
-    monkeypatch.setenv("JUPYTER_PATH", "")  # `use_this_python` adds to it
-    monkeypatch.delenv("MPLBACKEND", raising=False)
-    report.use_this_python(tmp_path / "jupyter")
-    write_run(tmp_path, 20)
-    source = f"""
-%matplotlib inline
-from srkit.notebook.live import LiveTraining
-from srkit.training.recipes import recipe
-view = LiveTraining(recipe("sr-ugan", "smoke", iterations=40), {str(tmp_path)!r}, every=0)
-for step in (20, 30, 40):
-    view.on_sample(None, {{"step": step}}, None)
-view.show()
-"""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    NotebookClient(notebook, kernel_name="python3", timeout=300).execute()
-    outputs = notebook.cells[0].outputs
-    assert sum("image/png" in out.get("data", {}) for out in outputs) == 1
-    assert "".join(out.get("text", "") for out in outputs).count("update 20 of 40") == 3

@@ -82,13 +82,6 @@ def test_an_interrupted_report_says_what_is_kept(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "smoke" / "report.lock").exists()
 
 
-def widget_outputs(notebook) -> list:
-    """What a notebook's widgets show, an error that ipywidgets caught among it."""
-    (kept,) = notebook.metadata.widgets.values()
-    models = [model for model in kept.state.values() if model.model_name == "OutputModel"]
-    return [out for model in models for out in model.state.outputs]
-
-
 @pytest.mark.notebook
 @pytest.mark.slow
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda f: f.stem)
@@ -104,9 +97,9 @@ def test_notebook_runs_in_smoke(file, capsys):
     ]
     assert pictures and all(picture.startswith(PNG) for picture in pictures)
     assert len(set(pictures)) == len(pictures), "a figure is shown twice"
-    assert [out.get("data", {}).keys() >= {"image/png"} for out in widget_outputs(notebook)] == [
-        True
-    ]
+    pages = [out.data["text/html"] for out in outputs if "text/html" in out.get("data", {})]
+    assert any("data-srkit-page" in page for page in pages)  # something to play with, no kernel
+    assert "widgets" not in notebook.metadata
     text = "".join(out.get("text", "") for out in outputs)
     assert f"python {sys.executable}" in text, "it did not run with this interpreter"
     assert executed.with_suffix(".html").stat().st_size > 10_000
