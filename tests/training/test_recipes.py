@@ -7,12 +7,12 @@ import pytest
 
 from srkit.losses import Weights
 from srkit.models import build_discriminator
+from srkit.paths import PRESETS
 from srkit.training import as_published
 from srkit.training.as_published import beside_the_report
 from srkit.training.recipe import Recipe
 from srkit.training.recipes import (
     LARGE_BATCH,
-    PRESETS,
     RECIPES,
     recipe,
     same_images,
