@@ -66,6 +66,9 @@ class Page:
         self.link = Link(page=self.name) if answer else None
         if self.link and answer:
             self.link.on_msg(lambda _, message, files: answer(message, files))
+            # ipykernel sends a page's messages to where the kernel last sent from, which is a cell
+            # that is busy; they are to go to the subshell that the page named.
+            self.link.comm._reply_subshell_for = lambda _, subshell: subshell
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Tell the page; nothing happens where none is open."""

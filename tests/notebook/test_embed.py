@@ -68,3 +68,8 @@ def test_data_is_json():
     (call,) = re.findall(r"^start\((.*)\);$", html, flags=re.MULTILINE)
     name, kind, rest = call.split(", ", 2)
     assert (json.loads(name), kind) and json.JSONDecoder().raw_decode(rest)[0]["number"] == 1.5
+
+
+def test_messages_go_to_the_subshell_that_the_page_names_while_a_cell_is_busy():
+    one = page(answer=lambda message, files: None)
+    assert one.link.comm._reply_subshell_for({"content": {}}, "theirs") == "theirs"
