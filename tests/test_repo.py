@@ -138,6 +138,18 @@ def test_modules_stay_short():
     assert {name: n for name, n in lengths.items() if n > 400} == {}
 
 
+def test_functions_take_at_most_seven_arguments():
+    long = {}
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                taken = [a for a in taken if a.arg not in ("self", "cls")]
+                if len(taken) > 7:
+                    long[f"{name}.{node.name}"] = len(taken)
+    assert not long
+
+
 def test_the_formatter_is_never_switched_off():
     mark = "# fmt" + ": "
     assert not [f for f in ROOT.glob("[st]*/**/*.py") if mark in f.read_text(encoding="utf-8")]

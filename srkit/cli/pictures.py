@@ -247,17 +247,17 @@ def run_fid(options: Namespace) -> int:
     for path in filter(None, (options.a, options.b)):
         if not Path(path).exists():
             raise ValueError(f"no folder of photographs or saved statistics at {path}")
+    import dataclasses
     import json
     import warnings
 
-    from srkit.fid.folders import compare
+    from srkit.fid.folders import Settings, compare
 
-    names = ("protocol", "layer", "weights", "save", "paired", "batch", "device", "strict")
-    settings = {name: getattr(options, name) for name in names}
-    settings |= {"with_kid": options.kid, "rounds": options.bootstrap}
+    names = [field.name for field in dataclasses.fields(Settings)]
+    settings = Settings(**{name: getattr(options, name) for name in names})
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        comparison = compare(options.a, options.b, **settings)
+        comparison = compare(options.a, options.b, options.save, settings)
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         print(f"srkit: warning: {message}", file=sys.stderr)
     print(json.dumps(comparison.as_dict()) if options.json else comparison)

@@ -8,6 +8,7 @@ from srkit.fid.features import (
 )
 from srkit.fid.folders import (
     Comparison,
+    Settings,
     compare,
 )
 from srkit.fid.frechet import (

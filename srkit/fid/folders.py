@@ -65,6 +65,50 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Settings:
+    """How two sets are compared, by the names that `srkit fid` has for it.
+
+    Protocol and layer are those of saved statistics where they are None, else "pytorch" and 2048.
+    Inception weights are looked for as `find_inception` does, and downloaded where there are none.
+    `kid` and so many rounds of `bootstrap` need the features, which saved statistics hold only up
+    to N = layer. `paired`: the folders hold files of the same names, but for the suffix. `strict`:
+    a photograph that cannot be read is an error, where it is else left out and listed.
+    Raises ValueError for what is unknown or does nothing beside the others.
+    """
+
+    protocol: str | None = None
+    layer: int | None = None
+    weights: str | Path | None = None
+    kid: bool = False
+    bootstrap: int | None = None
+    paired: bool = False
+    strict: bool = False
+    batch: int = 32
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.protocol not in (None, *PROTOCOLS):
+            known = ", ".join(PROTOCOLS)
+            raise ValueError(f"unknown protocol {self.protocol!r}; accepted: {known}")
+        if self.layer not in (None, *LAYERS):
+            raise ValueError(f"no layer of {self.layer} features; accepted: {sorted(LAYERS)}")
+        if self.batch < 1:
+            raise ValueError(f"--batch is 1 or more, not {self.batch}")
+        if self.bootstrap is not None and self.bootstrap < 10:
+            raise ValueError(
+                f"--bootstrap takes 10 rounds or more, not {self.bootstrap}: fewer say nothing of"
+                " 95%"
+            )
+        if self.paired and not self.keeps_features:
+            raise ValueError("--paired is for --kid or --bootstrap; an FID knows no pairs")
+
+    @property
+    def keeps_features(self) -> bool:
+        """Whether mean and covariance are not enough."""
+        return self.kid or self.bootstrap is not None
+
+
+@dataclass(frozen=True)
 class Side:
     """One of the two sets: a folder of photographs, or the statistics that were saved of one."""
 
@@ -92,15 +136,15 @@ class Side:
         return self.saved.space if self.saved else None
 
     def measure(
-        self, network: FIDInception | None, protocol: str, batch: int, keep: bool
+        self, network: FIDInception | None, protocol: str, settings: Settings
     ) -> tuple[Statistics, np.ndarray | None]:
-        """Statistics and, where they are at hand or to `keep`, features (N, d). Without `keep` they
-        are a stream, so that any number of photographs fits in memory."""
+        """Statistics and, where they are at hand or wanted, features (N, d). Where they
+        are not kept they are a stream, so that any number of photographs fits in memory."""
         if self.photos is None or network is None:
             assert self.saved is not None
             return self.saved, self.saved.features
-        source = (self.photos, network, protocol, batch, self.path.name)
-        if not keep:
+        source = (self.photos, network, protocol, settings.batch, self.path.name)
+        if not settings.keeps_features:
             return inception_statistics(*source), None
         features = inception_features(*source)
         return Statistics.of(features, space(network, protocol)), features
@@ -109,44 +153,32 @@ class Side:
 def compare(
     a: str | Path,
     b: str | Path | None = None,
-    protocol: str | None = None,
-    layer: int | None = None,
-    weights: str | Path | None = None,
     save: str | Path | None = None,
-    with_kid: bool = False,
-    rounds: int | None = None,
-    paired: bool = False,
-    batch: int = 32,
-    device: str = "auto",
-    strict: bool = False,
+    settings: Settings | None = None,
 ) -> Comparison:
     """The FID between two folders of photographs, or saved statistics (.npz) in place of either.
 
-    Protocol and layer are those of the saved statistics where they are not given, else "pytorch"
-    and 2048. Inception weights are looked for as `find_inception` does, and downloaded where there
-    are none. `save` keeps A's statistics, which are written before B is begun. `with_kid` and
-    `rounds` of bootstrap need the features, which saved statistics hold only up to N = layer.
-    `paired`: the folders hold files of the same names, but for the suffix. `strict`: a photograph
-    that cannot be read is an error, where it is else left out and listed.
+    `save` keeps A's statistics, which are written before B is begun.
     Raises ValueError, naming it, where anything does not fit, before the long work.
     """
-    keep = with_kid or rounds is not None
-    check_options(protocol, layer, batch, rounds, paired, keep, alone=b is None)
+    settings = settings or Settings()
+    if b is None and settings.keeps_features:
+        raise ValueError("--kid and --bootstrap compare A with B, and there is no B")
     if save is not None:
         check_writable(Path(save), "--save")
-    sides = [Side.open(side, strict) for side in (a, b) if side is not None]
-    protocol, layer = agreed_space(sides, protocol, layer)
+    sides = [Side.open(side, settings.strict) for side in (a, b) if side is not None]
+    protocol, layer = agreed_space(sides, settings.protocol, settings.layer)
     if b is not None:
-        check_sides(sides[0], sides[1], keep, paired)
+        check_sides(sides[0], sides[1], settings)
     network = None
     if any(side.photos is not None for side in sides):
-        network = _network(weights, layer, device)
+        network = _network(settings, layer)
         for side in sides:
             check_one_space(side.space, space(network, protocol))
     found: list[Statistics] = []
     rows: list[Any] = []  # features, where they are kept
     for side in sides:
-        statistics, features = side.measure(network, protocol, batch, keep)
+        statistics, features = side.measure(network, protocol, settings)
         if save is not None and not found:
             statistics.save(save)
         found.append(statistics)
@@ -154,44 +186,19 @@ def compare(
     known = next((s.space for s in found if s.space is not None), None)
     about = (known.protocol if known else None, layer, tuple(s.n for s in found))
     digest = known.weights if known else None
-    value = frechet_distance(*found) if b is not None else None
+    value = None if b is None else frechet_distance(*found)
     more: dict[str, Any] = {}
-    if keep and value is not None:
+    if settings.keeps_features and value is not None:
         x, y = rows
-        more |= {"kid": kid(x, y, paired)} if with_kid else {}
-        more |= {"interval": interval(value, bootstrap(x, y, paired, rounds))} if rounds else {}
+        if settings.kid:
+            more["kid"] = kid(x, y, settings.paired)
+        if settings.bootstrap is not None:
+            values = bootstrap(x, y, settings.paired, settings.bootstrap)
+            more["interval"] = interval(value, values)
     return Comparison(value, *about, digest, **more)
 
 
 # --- What is refused before the long work --------------------------------------------------------
-
-
-def check_options(
-    protocol: str | None,
-    layer: int | None,
-    batch: int,
-    rounds: int | None,
-    paired: bool,
-    keep: bool,
-    alone: bool,
-) -> None:
-    """Raise ValueError for options that are unknown or do nothing beside the others."""
-    for wrong, message in [
-        (
-            protocol not in (None, *PROTOCOLS),
-            f"unknown protocol {protocol!r}; accepted: {', '.join(PROTOCOLS)}",
-        ),
-        (layer not in (None, *LAYERS), f"no layer of {layer} features; accepted: {sorted(LAYERS)}"),
-        (batch < 1, f"--batch is 1 or more, not {batch}"),
-        (
-            rounds is not None and rounds < 10,
-            f"--bootstrap takes 10 rounds or more, not {rounds}: fewer say nothing of 95%",
-        ),
-        (alone and keep, "--kid and --bootstrap compare A with B, and there is no B"),
-        (paired and not keep, "--paired is for --kid or --bootstrap; an FID knows no pairs"),
-    ]:
-        if wrong:
-            raise ValueError(message)
 
 
 def agreed_space(sides: list[Side], protocol: str | None, layer: int | None) -> tuple[str, int]:
@@ -222,7 +229,7 @@ def agreed_space(sides: list[Side], protocol: str | None, layer: int | None) -> 
     return next(filter(None, protocols), "pytorch"), next(filter(None, layers), 2048)
 
 
-def check_sides(a: Side, b: Side, keep: bool, paired: bool) -> None:
+def check_sides(a: Side, b: Side, settings: Settings) -> None:
     """Raise ValueError where two sets do not compare, by what is known of them so far; warn where
     one does not say what it is."""
     for side in (a, b):
@@ -230,7 +237,7 @@ def check_sides(a: Side, b: Side, keep: bool, paired: bool) -> None:
             raise ValueError(
                 f"{side.path}: a covariance needs two samples or more, there is {side.n}"
             )
-        if keep and side.saved is not None and side.saved.features is None:
+        if settings.keeps_features and side.saved is not None and side.saved.features is None:
             raise ValueError(
                 f"{side.path} holds a mean and a covariance only; KID and bootstrap need the"
                 " features: give the folder of photographs instead"
@@ -243,9 +250,9 @@ def check_sides(a: Side, b: Side, keep: bool, paired: bool) -> None:
             )
     if a.saved is not None and b.saved is not None:
         check_comparable(a.saved, b.saved)
-    if paired and a.n != b.n:
+    if settings.paired and a.n != b.n:
         raise ValueError(f"--paired sets have equally many photographs, not {a.n} and {b.n}")
-    if paired and a.photos is not None and b.photos is not None:
+    if settings.paired and a.photos is not None and b.photos is not None:
         for own, other in zip(a.photos.items, b.photos.items, strict=True):
             if Path(str(own)).stem != Path(str(other)).stem:
                 raise ValueError(
@@ -254,6 +261,6 @@ def check_sides(a: Side, b: Side, keep: bool, paired: bool) -> None:
                 )
 
 
-def _network(weights: str | Path | None, layer: int, device: str) -> FIDInception:
-    path = find_inception(weights) or fetch_inception()
-    return load_inception(path, layer).to(pick_device(device))
+def _network(settings: Settings, layer: int) -> FIDInception:
+    path = find_inception(settings.weights) or fetch_inception()
+    return load_inception(path, layer).to(pick_device(settings.device))

@@ -10,7 +10,7 @@ from srkit.cli import main
 from srkit.data import open_photos
 from srkit.fid import folders as comparing
 from srkit.fid.features import inception_features
-from srkit.fid.folders import compare
+from srkit.fid.folders import Comparison, Settings, compare
 from srkit.fid.frechet import FewImagesWarning, frechet_distance
 from srkit.fid.inception import FIDInception, load_inception
 from srkit.fid.statistics import Space, Statistics
@@ -39,6 +39,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::srkit.fid.frechet.FewImagesWarn
 
 def fid(*arguments) -> int:
     return main(["fid", *map(str, arguments), "--device", "cpu"])
+
+
+def compared(a, b=None, save=None, **settings) -> Comparison:
+    return compare(a, b, save, Settings(**settings))
 
 
 def test_json_is_one_object_with_the_five_keys(folders, weights, capsys):
@@ -70,14 +74,14 @@ def test_text_names_value_protocol_layer_both_n_and_the_weights(folders, weights
 def test_saved_statistics_stand_for_the_folder_they_are_of(folders, weights, tmp_path):
     a, b = folders
     options = {"protocol": "clean", "layer": 64, "weights": weights, "device": "cpu"}
-    direct = compare(a, b, **options)
+    direct = compared(a, b, **options)
     file = tmp_path / "a.npz"
-    alone = compare(a, save=file, **options)
+    alone = compared(a, save=file, **options)
     assert alone.value is None and alone.n == (5,)
-    mixed = compare(file, b, weights=weights, device="cpu")  # protocol and layer from the file
+    mixed = compared(file, b, weights=weights, device="cpu")  # protocol and layer from the file
     assert mixed == direct
-    compare(b, save=tmp_path / "b.npz", **options)
-    assert compare(file, tmp_path / "b.npz") == direct  # no weights needed any more
+    compared(b, save=tmp_path / "b.npz", **options)
+    assert compared(file, tmp_path / "b.npz") == direct  # no weights needed any more
 
 
 def test_kid_and_interval_come_when_asked_for(folders, weights, tmp_path, capsys):
@@ -97,7 +101,7 @@ def test_kid_of_a_mean_and_covariance_alone_is_refused(folders, weights, tmp_pat
     rng = np.random.default_rng(0)
     Statistics.of(rng.normal(size=(100, 64))).save(tmp_path / "many.npz")
     with pytest.raises(ValueError, match=r"many\.npz holds a mean and a covariance only"):
-        compare(folders[0], tmp_path / "many.npz", weights=weights, with_kid=True, device="cpu")
+        compared(folders[0], tmp_path / "many.npz", weights=weights, kid=True, device="cpu")
 
 
 def test_a_file_of_pytorch_fid_s_is_taken_with_a_warning(folders, weights, tmp_path):
@@ -105,7 +109,7 @@ def test_a_file_of_pytorch_fid_s_is_taken_with_a_warning(folders, weights, tmp_p
     x = rng.normal(size=(100, 64))
     np.savez(tmp_path / "theirs.npz", mu=x.mean(0), sigma=np.cov(x, rowvar=False))
     with pytest.warns(UserWarning, match=r"theirs\.npz does not say its protocol"):
-        found = compare(tmp_path / "theirs.npz", folders[0], weights=weights, device="cpu")
+        found = compared(tmp_path / "theirs.npz", folders[0], weights=weights, device="cpu")
     assert found.layer == 64 and found.n == (None, 5) and found.value > 0
     assert "not known and 5" in str(found)
 
@@ -113,28 +117,28 @@ def test_a_file_of_pytorch_fid_s_is_taken_with_a_warning(folders, weights, tmp_p
 def test_a_folder_of_one_photograph_has_no_covariance(folders, weights, make_folder):
     one = make_folder({"only.png": (30, 30)}, "one")
     with pytest.raises(ValueError, match="two samples or more, there is 1"):
-        compare(one, folders[0], layer=64, weights=weights, device="cpu")
+        compared(one, folders[0], layer=64, weights=weights, device="cpu")
 
 
 def test_few_photographs_warn(folders, weights):
     with pytest.warns(FewImagesWarning, match="N = 5 is below the 64"):
-        compare(*folders, layer=64, weights=weights, device="cpu")
+        compared(*folders, layer=64, weights=weights, device="cpu")
 
 
 def test_other_protocols_layers_and_weights_do_not_compare(folders, weights, tmp_path):
     options = {"layer": 64, "weights": weights, "device": "cpu"}
     for protocol in ("pytorch", "tf"):
-        compare(folders[0], save=tmp_path / f"{protocol}.npz", protocol=protocol, **options)
+        compared(folders[0], save=tmp_path / f"{protocol}.npz", protocol=protocol, **options)
     with pytest.raises(ValueError, match="differ in their protocol: pytorch and tf"):
-        compare(tmp_path / "pytorch.npz", tmp_path / "tf.npz")
+        compared(tmp_path / "pytorch.npz", tmp_path / "tf.npz")
     with pytest.raises(ValueError, match=r"--protocol clean, but .*tf\.npz was made with tf"):
-        compare(tmp_path / "tf.npz", folders[1], "clean", **options)
+        compared(tmp_path / "tf.npz", folders[1], protocol="clean", **options)
     with pytest.raises(ValueError, match=r"--layer 192, but .*tf\.npz was made with 64"):
-        compare(tmp_path / "tf.npz", folders[1], layer=192, device="cpu")
+        compared(tmp_path / "tf.npz", folders[1], layer=192, device="cpu")
     other = tmp_path / "other.pth"
     torch.save(FIDInception(64).state_dict(), other)  # other random weights
     with pytest.raises(ValueError, match="differ in their weights"):
-        compare(tmp_path / "tf.npz", folders[1], weights=other, device="cpu")
+        compared(tmp_path / "tf.npz", folders[1], weights=other, device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -190,18 +194,20 @@ def test_the_real_partial_file_compares_real_photographs(inception_file, val_fol
         (tmp_path / folder / name).write_bytes(photos.items[number].read_bytes())
     sides = (tmp_path / "a", tmp_path / "b")
     with pytest.raises(WeightsError, match="complete up to 768 features"):
-        compare(*sides, weights=inception_file, device="cpu")
-    found = compare(*sides, layer=192, weights=inception_file, device="cpu")
+        compared(*sides, weights=inception_file, device="cpu")
+    found = compared(*sides, layer=192, weights=inception_file, device="cpu")
     assert found.value > 0 and found.weights == sha256(inception_file)
-    assert compare(sides[0], sides[0], layer=192, weights=inception_file).value == 0
+    assert compared(sides[0], sides[0], layer=192, weights=inception_file).value == 0
 
 
 def test_a_stream_and_kept_features_give_the_same_distance(folders, weights, monkeypatch):
     options = {"layer": 64, "weights": weights, "device": "cpu"}
-    streamed = compare(*folders, **options)
-    assert compare(*folders, rounds=10, **options).value == pytest.approx(streamed.value, rel=1e-9)
+    streamed = compared(*folders, **options)
+    assert compared(*folders, bootstrap=10, **options).value == pytest.approx(
+        streamed.value, rel=1e-9
+    )
     monkeypatch.setattr(comparing, "inception_features", None)
-    assert compare(*folders, **options) == streamed
+    assert compared(*folders, **options) == streamed
 
 
 # --- What is refused before the long work, and what is kept of it --------------------------------
@@ -228,9 +234,9 @@ def saved_file(path, n=70, protocol="pytorch", layer=64, size=64, weights="5" * 
 def test_a_set_against_itself_needs_no_more_than_one(folders, weights, tmp_path, kind):
     if kind == "file":  # nor any weights
         file = saved_file(tmp_path / "a.npz")
-        found = compare(file, file)
+        found = compared(file, file)
     else:
-        found = compare(folders[0], folders[0], layer=64, weights=weights, device="cpu")
+        found = compared(folders[0], folders[0], layer=64, weights=weights, device="cpu")
     assert found.value == 0 and found.n[0] == found.n[1]
 
 
@@ -242,7 +248,7 @@ def test_other_weights_than_the_saved_ones_are_refused_at_once(
         with pytest.raises(
             ValueError, match=f"differ in their weights: 5{{64}} and {sha256(weights)}"
         ):
-            compare(*sides, weights=weights, device="cpu")
+            compared(*sides, weights=weights, device="cpu")
 
 
 @pytest.mark.parametrize("place", [0, 1])
@@ -254,12 +260,12 @@ def test_a_side_of_one_photograph_is_named_at_once(
     for side in (alone, tmp_path / "one.npz"):
         sides = [folders[0], side][:: 1 - 2 * place]
         with pytest.raises(ValueError, match=rf"{side.name}: .*two samples or more, there is 1"):
-            compare(*sides, layer=64, weights=weights, device="cpu")
+            compared(*sides, layer=64, weights=weights, device="cpu")
 
 
 def test_saved_statistics_of_one_photograph_are_no_error_alone(make_folder, weights, tmp_path):
     one = make_folder({"only.png": (30, 30)}, "one")
-    found = compare(one, layer=64, weights=weights, save=tmp_path / "a.npz", device="cpu")
+    found = compared(one, layer=64, weights=weights, save=tmp_path / "a.npz", device="cpu")
     assert found.n == (1,) and Statistics.load(tmp_path / "a.npz").n == 1
 
 
@@ -275,33 +281,33 @@ def test_a_saved_space_that_cannot_be_is_refused(folders, weights, tmp_path, abo
     good = saved_file(tmp_path / "good.npz")
     for sides in ((bad, folders[0]), (folders[0], bad), (bad, bad), (good, bad)):
         with pytest.raises(ValueError, match=message):
-            compare(*sides, weights=weights, device="cpu")
+            compared(*sides, weights=weights, device="cpu")
 
 
 def test_kid_without_features_is_refused_at_once(folders, weights, tmp_path, no_features):
     file = saved_file(tmp_path / "many.npz")
     with pytest.raises(ValueError, match=r"many\.npz holds a mean and a covariance only"):
-        compare(folders[0], file, weights=weights, with_kid=True, device="cpu")
+        compared(folders[0], file, weights=weights, kid=True, device="cpu")
 
 
 def test_kid_of_kept_features_needs_no_folder(tmp_path):
     file = saved_file(tmp_path / "few.npz", n=20)
-    assert compare(file, file, with_kid=True, paired=True, rounds=10).kid == 0
+    assert compared(file, file, kid=True, paired=True, bootstrap=10).kid == 0
 
 
 def test_paired_folders_have_the_same_names(make_folder, weights, no_features):
     a = make_folder({f"{name}.png": (30, 30) for name in ("1", "2", "3")}, "a")
     b = make_folder({f"{name}.png": (30, 30) for name in ("1", "2b", "3")}, "b")
     options = {"layer": 64, "weights": weights, "device": "cpu", "paired": True}
-    for more in ({"with_kid": True}, {"rounds": 10}):
+    for more in ({"kid": True}, {"bootstrap": 10}):
         with pytest.raises(ValueError, match=r"2\.png and .*2b\.png"):
-            compare(a, b, **options, **more)
+            compared(a, b, **options, **more)
 
 
 def test_paired_folders_may_differ_in_folder_and_suffix(make_folder, weights):
     a = make_folder({f"x/{number}.jpg": (30, 30) for number in range(3)}, "a")
     b = make_folder({f"{number}.png": (30, 30) for number in range(3)}, "b")
-    found = compare(a, b, layer=64, weights=weights, with_kid=True, paired=True, device="cpu")
+    found = compared(a, b, layer=64, weights=weights, kid=True, paired=True, device="cpu")
     assert found.n == (3, 3) and found.kid is not None
 
 
@@ -311,17 +317,17 @@ def test_a_s_statistics_are_written_before_b_is_begun(folders, weights, tmp_path
     (folders[1] / "x" / "3.png").write_bytes(bad)
     options = {"layer": 64, "weights": weights, "device": "cpu"}
     with pytest.raises(ValueError, match=r"3\.png is no readable image"):
-        compare(*folders, save=tmp_path / "new" / "a.npz", **options)
+        compared(*folders, save=tmp_path / "new" / "a.npz", **options)
     assert Statistics.load(tmp_path / "new" / "a.npz").n == 5
 
 
 def test_a_bad_photograph_is_left_out_or_with_strict_an_error(folders, weights, capsys):
     (folders[1] / "x" / "3.png").write_bytes(b"no picture")
     options = {"layer": 64, "weights": weights, "device": "cpu"}
-    assert compare(*folders, **options).n == (5, 5)
+    assert compared(*folders, **options).n == (5, 5)
     assert "left out 1 of 6" in capsys.readouterr().err
     with pytest.raises(ValueError, match=r"3\.png: no readable image.*--strict"):
-        compare(*folders, **options, strict=True)
+        compared(*folders, **options, strict=True)
 
 
 def test_a_target_that_cannot_be_written_is_refused_at_once(
@@ -330,4 +336,4 @@ def test_a_target_that_cannot_be_written_is_refused_at_once(
     (tmp_path / "file").touch()
     for target in (tmp_path, tmp_path / "file" / "a.npz", tmp_path / "file" / "b" / "a.npz"):
         with pytest.raises(ValueError, match=r"--save .* folder"):
-            compare(folders[0], layer=64, weights=weights, save=target, device="cpu")
+            compared(folders[0], layer=64, weights=weights, save=target, device="cpu")

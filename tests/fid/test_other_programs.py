@@ -15,7 +15,7 @@ from torch import nn
 from srkit.data import open_photos
 from srkit.evaluation import bench_fid
 from srkit.fid.features import inception_features, prepare
-from srkit.fid.folders import compare
+from srkit.fid.folders import Settings, compare
 from srkit.fid.frechet import FewImagesWarning, frechet_distance
 from srkit.fid.inception import FIDInception, FoldedConv, load_inception
 from srkit.fid.statistics import Statistics
@@ -202,7 +202,7 @@ def test_the_whole_of_pytorch_fid_gives_our_number(two_folders, inception_file, 
         theirs = score.calculate_fid_given_paths(
             [str(folder) for folder in two_folders], 16, "cpu", dims, num_workers=0
         )
-    found = compare(*two_folders, layer=dims, weights=inception_file, device="cpu")
+    found = compare(*two_folders, settings=Settings("pytorch", dims, inception_file, device="cpu"))
     assert found.value == pytest.approx(theirs, rel=1e-4)
     assert found.n == (count, count)
 
@@ -225,7 +225,7 @@ def test_torch_fidelity_gives_our_number_under_protocol_tf(
             file.unlink()
     sets = [{"mu": x.mean(0), "sigma": np.cov(x, rowvar=False)} for x in theirs]
     expected = bench_fid.peer_distance("torch-fidelity")(*sets)
-    found = compare(*two_folders, "tf", dims, inception_file, device="cpu")
+    found = compare(*two_folders, settings=Settings("tf", dims, inception_file, device="cpu"))
     assert found.value == pytest.approx(expected, rel=1e-4)
 
 
@@ -243,7 +243,7 @@ def test_the_whole_of_torchmetrics_gives_our_number(two_folders, inception_file,
             file.unlink()
         stack = np.stack([np.array(Image.open(file)) for file in sorted(folder.iterdir())])
         metric.update(torch.from_numpy(stack).permute(0, 3, 1, 2), real=real)
-    found = compare(*two_folders, "tf", 64, inception_file, device="cpu")
+    found = compare(*two_folders, settings=Settings("tf", 64, inception_file, device="cpu"))
     assert found.value == pytest.approx(float(metric.compute()), rel=1e-4)
 
 
