@@ -54,7 +54,7 @@ function panel(data, kernel) {
     chart(quality, "Held-out PSNR (dB)", runs.map(({ part, list }) => ({
       tint: data.colour, dash: part ? "6 4" : "", points: list.filter((r) => r.psnr !== undefined).map((r) => [r.step, r.psnr]),
     })), view.total, { level: view.baseline, name: "bicubic" });
-    chart(losses, "Loss terms before their weights, log: MSE, content - -, adversarial · ·", Object.entries(SERIES).map(([name, dash]) => ({
+    chart(losses, "Loss terms (log): MSE, content - -, adv. · ·", Object.entries(SERIES).map(([name, dash]) => ({
       tint: data.colour, dash, points: rows().filter((r) => r[name] > 0).map((r) => [r.step, Math.log10(r[name])]),
     })), view.total);
   }
