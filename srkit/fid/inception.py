@@ -17,29 +17,21 @@ from torchvision.models.inception import InceptionA, InceptionB, InceptionC, Inc
 
 from srkit.files import sha256
 from srkit.weights import (
+    THIRD_PARTY,
     WeightsError,
-    cache_of,
     cached,
     check_digest,
     check_finite,
+    fetched,
     load_tensors,
 )
 
-STANDARD_FILE = "pt_inception-2015-12-05-6726825d.pth"
-
-STANDARD_HASH = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # SHA-256
-
-STANDARD_URL = (
-    f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{STANDARD_FILE}"
-)
+STANDARD_FILE = cached("inception").name
 
 # Feature dimension -> the module that they leave, as pytorch-fid's `dims`.
 LAYERS = {64: "maxpool1", 192: "maxpool2", 768: "Mixed_6e", 2048: "Mixed_7c"}
 
-HOW_TO_GET = (
-    f"get {STANDARD_FILE} from the release fid_weights of github.com/mseitzer/pytorch-fid and set"
-    " SRKIT_INCEPTION to its path"
-)
+HOW_TO_GET = THIRD_PARTY["inception"].instead
 
 
 class FoldedConv(nn.Conv2d):
@@ -179,22 +171,18 @@ def find_inception(weights: str | Path | None = None) -> Path | None:
     """
     named = weights or os.environ.get("SRKIT_INCEPTION")
     if not named:
-        return cached_inception() if cached_inception().is_file() else None
+        there = cached("inception")
+        return there if there.is_file() else None
     path = Path(named) / STANDARD_FILE if Path(named).is_dir() else Path(named)
     if not path.is_file():
         raise WeightsError(f"no Inception weights at {path}; {HOW_TO_GET}")
     return path
 
 
-def cached_inception() -> Path:
-    """Where torch, pytorch-fid and `fetch_inception` keep the standard file."""
-    return cache_of(STANDARD_URL)
-
-
 def fetch_inception() -> Path:
     """The standard file (91 MB) in torch's cache, downloaded where it is not yet there and checked
     by its hash. Raises WeightsError where it cannot be had."""
-    return cached(STANDARD_URL, STANDARD_HASH, HOW_TO_GET)
+    return fetched("inception")
 
 
 def load_inception(
@@ -209,7 +197,7 @@ def load_inception(
     if not Path(weights).is_file():
         raise WeightsError(f"no weights file at {weights}; {HOW_TO_GET}")
     if Path(weights).name == STANDARD_FILE:
-        check_digest(weights, STANDARD_HASH, HOW_TO_GET)
+        check_digest(weights, "inception")
     digest = sha256(weights)
     state = _folded(weights)
     wanted = network.state_dict()

@@ -27,15 +27,13 @@ from srkit.weights.table import (
     methods,
 )
 from srkit.weights.third_party import (
+    THIRD_PARTY,
     WeightsError,
-    cache_of,
     cached,
     check_digest,
     check_finite,
+    fetched,
     load_state,
     load_tensors,
 )
-from srkit.weights.vgg19 import (
-    load_vgg19,
-    vgg19_cached,
-)
+from srkit.weights.vgg19 import load_vgg19

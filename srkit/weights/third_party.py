@@ -1,9 +1,10 @@
 """Other people's weights: cached under their hash, and read without running any code."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+import torchvision
 from torch import Tensor
 
 from srkit.files import SrkitError, download, sha256
@@ -57,33 +58,66 @@ def check_finite(path: str | Path, state: dict[str, Tensor]) -> dict[str, Tensor
     return state
 
 
-def cache_of(url: str) -> Path:
-    """Where torch keeps (or would put) the file of a URL."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+# --- Files that are downloaded -------------------------------------------------------------------
 
 
-def cached(url: str, digest: str, instead: str) -> Path:
-    """A third-party file in torch's cache, downloaded where it is absent. Cached or fresh, its
-    SHA-256 is `digest`.
+class ThirdPartyFile(NamedTuple):
+    """A file of other people, and what else can be done where it cannot be had."""
 
-    Raises WeightsError where it cannot be had, saying what else can be done (`instead`), or where
-    another file has its name.
+    url: str
+    sha256: str
+    instead: str
+
+
+_FID = "pt_inception-2015-12-05-6726825d.pth"
+
+THIRD_PARTY = {
+    "vgg19": ThirdPartyFile(
+        torchvision.models.VGG19_Weights.IMAGENET1K_V1.url,
+        "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+        "try again, or name another VGG19 with --content FILE",
+    ),
+    "alexnet": ThirdPartyFile(
+        torchvision.models.AlexNet_Weights.IMAGENET1K_V1.url,
+        "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+        "load it anew",
+    ),
+    "inception": ThirdPartyFile(
+        f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{_FID}",
+        "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+        f"get {_FID} from the release fid_weights of github.com/mseitzer/pytorch-fid and set"
+        " SRKIT_INCEPTION to its path",
+    ),
+}
+
+
+def cached(name: str) -> Path:
+    """Where torch, torchvision and pytorch-fid keep (or would put) a file of `THIRD_PARTY`."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(THIRD_PARTY[name].url).name
+
+
+def fetched(name: str) -> Path:
+    """A file of `THIRD_PARTY` in torch's cache, downloaded where it is absent; cached or fresh, its
+    SHA-256 is checked.
+
+    Raises WeightsError where it cannot be had, saying what else can be done, or where another file
+    has its name.
     """
-    path = cache_of(url)
+    file, path = THIRD_PARTY[name], cached(name)
     if not path.is_file():
         try:
-            download(url, path, digest)
+            download(file.url, path, file.sha256)
         except OSError as error:
-            raise WeightsError(f"{error}; {instead}") from error
-    check_digest(path, digest, instead)
+            raise WeightsError(f"{error}; {file.instead}") from error
+    check_digest(path, name)
     return path
 
 
-def check_digest(path: str | Path, digest: str, instead: str) -> None:
-    """Raise WeightsError where a file's SHA-256 is not `digest`."""
-    found = sha256(path)
-    if found != digest:
+def check_digest(path: str | Path, name: str) -> None:
+    """Raise WeightsError where a file is not, by its SHA-256, the one of `THIRD_PARTY`."""
+    found, file = sha256(path), THIRD_PARTY[name]
+    if found != file.sha256:
         raise WeightsError(
-            f"{path} is damaged: its SHA-256 is {found[:8]}..., not {digest[:8]}...;"
-            f" delete it and {instead}"
+            f"{path} is damaged: its SHA-256 is {found[:8]}..., not {file.sha256[:8]}...;"
+            f" delete it and {file.instead}"
         )

@@ -9,18 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import vgg
 
 from srkit.models.vgg19 import VGG19, VGG19_LAYERS, _cut
-from srkit.weights.third_party import WeightsError, cache_of, cached, check_digest, load_tensors
-
-VGG19_URL = torchvision.models.VGG19_Weights.IMAGENET1K_V1.url
-
-VGG19_SHA256 = "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44"
-
-VGG19_INSTEAD = "try again, or name another VGG19 with --content FILE"
-
-
-def vgg19_cached() -> Path:
-    """Where torchvision keeps (or would put) its VGG19."""
-    return cache_of(VGG19_URL)
+from srkit.weights.third_party import WeightsError, cached, check_digest, fetched, load_tensors
 
 
 def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
@@ -37,7 +26,7 @@ def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
         raise ValueError(f"VGG19 has no layer {layer!r}; accepted: {', '.join(VGG19_LAYERS)}")
     if weights == "auto":
         named = os.environ.get("SRKIT_VGG19")
-        weights = named or ("torchvision" if vgg19_cached().is_file() else "untrained")
+        weights = named or ("torchvision" if cached("vgg19").is_file() else "untrained")
     if weights == "untrained":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -48,11 +37,11 @@ def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
                     nn.init.zeros_(module.bias)
         return _cut(whole, layer or "relu5_4", "UNTRAINED VGG19 (random weights, seed 0)")
     if weights == "torchvision":
-        weights = str(cached(VGG19_URL, VGG19_SHA256, VGG19_INSTEAD))
-    elif Path(weights).name == vgg19_cached().name and Path(weights).is_file():
-        check_digest(weights, VGG19_SHA256, VGG19_INSTEAD)
+        weights = str(fetched("vgg19"))
+    elif Path(weights).name == cached("vgg19").name and Path(weights).is_file():
+        check_digest(weights, "vgg19")
     state = load_tensors(weights)
-    if Path(weights).name == vgg19_cached().name:
+    if Path(weights).name == cached("vgg19").name:
         return _complete_vgg19(state, layer, "VGG19 (torchvision, ImageNet)")
     if "features.0.weight" in state:
         return _complete_vgg19(state, layer, f"VGG19 ({Path(weights).name})")

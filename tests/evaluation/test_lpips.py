@@ -12,6 +12,9 @@ from srkit.evaluation import lpips
 from srkit.evaluation.measure import measure
 from srkit.evaluation.results import Run, only
 from srkit.files import sha256
+from srkit.weights import THIRD_PARTY, cached
+
+KNOWN = THIRD_PARTY["alexnet"]
 
 
 @pytest.fixture
@@ -19,7 +22,7 @@ def alexnet(tmp_path, monkeypatch):
     """An AlexNet of random weights where torchvision looks for its own."""
     pytest.importorskip("torchmetrics")
     torch.manual_seed(0)
-    path = tmp_path / "checkpoints" / lpips.alexnet_cached().name
+    path = tmp_path / "checkpoints" / cached("alexnet").name
     path.parent.mkdir()
     torch.save(torchvision.models.alexnet().state_dict(), path)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
@@ -27,7 +30,7 @@ def alexnet(tmp_path, monkeypatch):
 
 
 def test_equal_pictures_are_at_0_and_more_noise_is_further_away(alexnet, monkeypatch):
-    monkeypatch.setattr(lpips, "ALEXNET_SHA256", sha256(alexnet))
+    monkeypatch.setitem(THIRD_PARTY, "alexnet", KNOWN._replace(sha256=sha256(alexnet)))
     distance, note = lpips.available_lpips()
     assert alexnet.name in note
     grey = Image.new("RGB", (80, 72), (120, 130, 140))
@@ -51,7 +54,7 @@ def test_the_command_measures_it_where_it_can(alexnet, tmp_path, monkeypatch, ca
     command = ["evaluate", "--data", str(tmp_path), "--methods", "bicubic", "--device", "cpu"]
     assert main(command) == 0
     assert "LPIPS: not measured" in capsys.readouterr().out
-    monkeypatch.setattr(lpips, "ALEXNET_SHA256", sha256(alexnet))
+    monkeypatch.setitem(THIRD_PARTY, "alexnet", KNOWN._replace(sha256=sha256(alexnet)))
     assert main(command) == 0
     assert "| LPIPS |" in capsys.readouterr().out
 
@@ -59,4 +62,4 @@ def test_the_command_measures_it_where_it_can(alexnet, tmp_path, monkeypatch, ca
 def test_without_alexnet_or_with_another_it_says_what_to_do(alexnet):
     assert lpips.available_lpips()[0] is None and "damaged" in lpips.available_lpips()[1]
     alexnet.unlink()
-    assert lpips.ALEXNET_URL in lpips.available_lpips()[1]
+    assert KNOWN.url in lpips.available_lpips()[1]

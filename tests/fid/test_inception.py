@@ -15,13 +15,14 @@ from srkit.fid.inception import (
     STANDARD_FILE,
     FIDInception,
     FoldedConv,
-    cached_inception,
     fetch_inception,
     find_inception,
     fold_batchnorm,
     load_inception,
 )
-from srkit.weights import WeightsError
+from srkit.weights import THIRD_PARTY, WeightsError, cached
+
+STANDARD = THIRD_PARTY["inception"]
 
 
 @pytest.fixture
@@ -333,7 +334,7 @@ def test_the_file_of_the_right_hash_loads_under_the_standard_name(
 ):
     path = small_file.rename(tmp_path / STANDARD_FILE)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setattr(inception, "STANDARD_HASH", digest)
+    monkeypatch.setitem(THIRD_PARTY, "inception", STANDARD._replace(sha256=digest))
     assert load_inception(path, 64).weights == digest
 
 
@@ -368,7 +369,7 @@ def test_weights_are_found_in_a_folder_under_the_standard_name(tmp_path, monkeyp
 def test_what_is_given_goes_before_the_variable_and_that_before_the_cache(
     tmp_path, monkeypatch, cache
 ):
-    assert cached_inception() == cache and find_inception() is None
+    assert cached("inception") == cache and find_inception() is None
     cache.parent.mkdir(parents=True)
     cache.touch()
     assert find_inception() == cache
@@ -391,11 +392,12 @@ def test_the_standard_file_is_fetched_by_its_hash_into_torch_s_cache(cache, monk
         path.write_bytes(b"weights")
 
     monkeypatch.setattr("srkit.weights.third_party.download", download)
-    monkeypatch.setattr(inception, "STANDARD_HASH", hashlib.sha256(b"weights").hexdigest())
+    known = STANDARD._replace(sha256=hashlib.sha256(b"weights").hexdigest())
+    monkeypatch.setitem(THIRD_PARTY, "inception", known)
     assert fetch_inception() == cache
     release = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights"
     url = f"{release}/pt_inception-2015-12-05-6726825d.pth"
-    assert asked == [(url, inception.STANDARD_HASH)]
+    assert asked == [(url, known.sha256)]
     assert fetch_inception() == cache and len(asked) == 1  # it is there by now
     assert find_inception() == cache
     cache.write_bytes(b"other")
@@ -404,7 +406,8 @@ def test_the_standard_file_is_fetched_by_its_hash_into_torch_s_cache(cache, monk
 
 
 def test_weights_that_cannot_be_fetched_say_how_to_get_them(cache, monkeypatch):
-    monkeypatch.setattr(inception, "STANDARD_URL", f"http://127.0.0.1:1/{STANDARD_FILE}")
+    nowhere = STANDARD._replace(url=f"http://127.0.0.1:1/{STANDARD_FILE}")
+    monkeypatch.setitem(THIRD_PARTY, "inception", nowhere)
     with pytest.raises(WeightsError, match=r"put it at .*SRKIT_INCEPTION to its path") as caught:
         fetch_inception()
     assert "refused" in str(caught.value) and "\n" not in str(caught.value)

@@ -20,7 +20,6 @@ from srkit.losses import Weights
 from srkit.metrics import psnr
 from srkit.models import VGG19, build
 from srkit.training import checkpoints, loop, run_folder
-from srkit.training import step as step_module
 from srkit.training.recipe import Recipe, TrainingError
 from srkit.training.recipes import RECIPES, recipe
 from srkit.training.state import start
@@ -658,7 +657,7 @@ def test_running_out_of_memory_says_what_to_set(monkeypatch, tmp_path):
     def full(state, lr):
         raise torch.OutOfMemoryError("no room")
 
-    monkeypatch.setattr(step_module, "generate", full)
+    monkeypatch.setattr("srkit.training.step.generate", full)
     told = r"memory with 2 crops of 32x32: --set accumulate=2 .* batch=1 and --set crop=16 "
     with pytest.raises(TrainingError, match=told):
         run(smoke("sr-ugan"), tmp_path)

@@ -204,15 +204,17 @@ def poisoned(path, ran):
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("name", ["auto", "torchvision", "path"])
 def test_a_poisoned_vgg19_in_the_cache_is_never_run(tmp_path, monkeypatch, name, known):
-    path = weights.vgg19_cached()
-    monkeypatch.setattr(weights.vgg19, "vgg19_cached", lambda: tmp_path / path.name)
-    monkeypatch.setattr(weights.third_party, "cache_of", lambda url: tmp_path / path.name)
-    poisoned(tmp_path / path.name, tmp_path / "ran")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    path = weights.cached("vgg19")
+    poisoned(path, tmp_path / "ran")
     if known:  # even the right hash runs nothing
-        monkeypatch.setattr(weights.vgg19, "VGG19_SHA256", sha256(tmp_path / path.name))
-    said = "never loads" if known else "is damaged: .*, not dcbb9e9d; delete it and try again"
+        vgg19 = weights.THIRD_PARTY["vgg19"]._replace(sha256=sha256(path))
+        monkeypatch.setitem(weights.THIRD_PARTY, "vgg19", vgg19)
+    said = (
+        "never loads" if known else r"is damaged: .*, not dcbb9e9d\.\.\.; delete it and try again"
+    )
     with pytest.raises(WeightsError, match=said):
-        load_vgg19(str(tmp_path / path.name) if name == "path" else name)
+        load_vgg19(str(path) if name == "path" else name)
     assert not (tmp_path / "ran").exists()
 
 
