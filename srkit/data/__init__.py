@@ -5,6 +5,7 @@ from srkit.data.crops import (
     Pairs,
     Steps,
     centre_crops,
+    held_out_crops,
     lr_and_hr,
     middles,
     random_crop,

@@ -5,6 +5,7 @@ number of workers or processes, nor of where a run was interrupted. Loader proce
 of 8 bits; LR is made of a whole batch, on the device that trains.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -134,6 +135,21 @@ def centre_crops(photos: Photos, crop: int, count: int) -> Tensor:
     Shape: (count, 3, crop, crop) in [0, 1].
     """
     return middles(photos.spread(count), crop)
+
+
+def held_out_crops(photos: Photos, count: int, size: int) -> Tensor:
+    """The middles of `count` photographs, no two of one class where that can be. Squares of `size`
+    pixels, or what the smallest of them allows in fours.
+
+    Shape: (count, 3, size, size) in [0, 1].
+    """
+    seen: Counter[int] = Counter()
+    turn = []  # how many of its class came before each photograph
+    for label in photos.labels:
+        turn.append(seen[label])
+        seen[label] += 1
+    order = sorted(range(len(photos)), key=turn.__getitem__)
+    return middles(photos.subset(order[:count]), size)
 
 
 def middles(photos: Photos, crop: int) -> Tensor:

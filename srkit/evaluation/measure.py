@@ -1,7 +1,6 @@
 """Measure methods on photographs under one protocol: the rows behind Figure 3."""
 
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -13,7 +12,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from srkit import metrics
-from srkit.data.crops import middles
 from srkit.data.images import DataError, bicubic_lr_pil, crop_to_multiple, resized, to_image
 from srkit.data.leakage import describe
 from srkit.data.photos import Photos
@@ -309,21 +307,6 @@ def features_by_protocol(
                 extractor.add(sr)
         features |= {(name, resize): e.finish() for resize, e in extractors.items()}
     return features
-
-
-def held_out_crops(photos: Photos, count: int, size: int) -> Tensor:
-    """The middles of `count` photographs, no two of one class where that can be. Squares of `size`
-    pixels, or what the smallest of them allows in fours.
-
-    Shape: (count, 3, size, size) in [0, 1].
-    """
-    seen: Counter[int] = Counter()
-    turn = []  # how many of its class came before each photograph
-    for label in photos.labels:
-        turn.append(seen[label])
-        seen[label] += 1
-    order = sorted(range(len(photos)), key=turn.__getitem__)
-    return middles(photos.subset(order[:count]), size)
 
 
 def available_inception(

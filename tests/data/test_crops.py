@@ -18,6 +18,7 @@ from srkit.data import (
     bicubic_lr,
     centre_crops,
     embedded,
+    held_out_crops,
     lr_and_hr,
     packed,
     photo_folder,
@@ -260,3 +261,9 @@ def test_centre_crops_are_the_middles_spread_over_the_set():
 def test_centre_crops_shrink_to_the_smallest_photograph():
     photos = Photos("two", [noise(1, 40, 40)[0], noise(1, 23, 50)[0]], [0, 0], ["x"])
     assert centre_crops(photos, 32, 8).shape == (2, 3, 20, 20)
+
+
+def test_held_out_crops_take_other_classes_first():
+    values = [np.full((64, 64, 3), v, dtype=np.uint8) for v in (10, 20, 30, 40)]
+    crops = held_out_crops(Photos("p", values, [0, 0, 1, 2], ["a", "b", "c"]), 3, 32)
+    assert [round(float(c.mean()) * 255) for c in crops] == [10, 30, 40]

@@ -75,12 +75,6 @@ def test_twice_is_the_2x_method_applied_two_times():
         measure.enlarge(lr, "nearest twice", 2)
 
 
-def test_held_out_crops_take_other_classes_first():
-    values = [np.full((64, 64, 3), v, dtype=np.uint8) for v in (10, 20, 30, 40)]
-    crops = measure.held_out_crops(Photos("p", values, [0, 0, 1, 2], ["a", "b", "c"]), 3, 32)
-    assert [round(float(c.mean()) * 255) for c in crops] == [10, 30, 40]
-
-
 def test_session_leaves_out_what_is_too_small_aloud(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("SRKIT_ROOT", str(tmp_path))
     (tmp_path / "notebooks").mkdir()
