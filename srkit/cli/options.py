@@ -50,7 +50,9 @@ def chosen_photos(options: Namespace, split: str) -> "Photos":
     """The photographs of a split of --data, as many as --photographs and called as --name says."""
     from srkit.data.sources import open_photos
 
-    photos = open_photos(options.data, split, strict=options.strict).spread(options.photographs)
+    photos = open_photos(options.data, split, strict=options.strict).evenly_spaced(
+        options.photographs
+    )
     return replace(photos, name=options.name or photos.name)
 
 

@@ -134,7 +134,7 @@ def centre_crops(photos: Photos, crop: int, count: int) -> Tensor:
 
     Shape: (count, 3, crop, crop) in [0, 1].
     """
-    return middles(photos.spread(count), crop)
+    return middles(photos.evenly_spaced(count), crop)
 
 
 def held_out_crops(photos: Photos, count: int, size: int) -> Tensor:

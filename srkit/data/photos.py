@@ -107,7 +107,7 @@ class Photos:
                 kept.append(number)
         return self.subset(kept)
 
-    def spread(self, count: int | None) -> "Photos":
+    def evenly_spaced(self, count: int | None) -> "Photos":
         """`count` photographs evenly spaced through the set; all of them for None."""
         if count is None or count >= len(self):
             return self

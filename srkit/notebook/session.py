@@ -55,7 +55,7 @@ class Session:
         photos = open_photos(self.data, split)
         if split == "train":
             return photos
-        chosen = photos.spread(MEASURED[self.preset])
+        chosen = photos.evenly_spaced(MEASURED[self.preset])
         large = chosen.without_small(SMALLEST)
         if len(large) < len(chosen):
             left_out = len(chosen) - len(large)

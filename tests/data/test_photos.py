@@ -522,6 +522,6 @@ def test_an_absent_set_of_torchvision_s_is_named_in_one_line(tmp_path, kind):
 
 def test_spread_takes_evenly_from_first_to_last():
     photos = noise(9, 8, 8)
-    assert photos.spread(3).labels == [0, 4, 8]
-    assert photos.spread(None) is photos and photos.spread(99) is photos
-    assert np.array_equal(photos.spread(3)[1], photos[4])
+    assert photos.evenly_spaced(3).labels == [0, 4, 8]
+    assert photos.evenly_spaced(None) is photos and photos.evenly_spaced(99) is photos
+    assert np.array_equal(photos.evenly_spaced(3)[1], photos[4])

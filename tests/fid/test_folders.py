@@ -187,7 +187,7 @@ def test_without_weights_the_standard_file_is_fetched_and_its_failure_explained(
 
 
 def test_the_real_partial_file_compares_real_photographs(inception_file, val_folder, tmp_path):
-    photos = open_photos(str(val_folder), "all").spread(6)
+    photos = open_photos(str(val_folder), "all").evenly_spaced(6)
     for number, folder in enumerate(["a"] * 3 + ["b"] * 3):
         (tmp_path / folder).mkdir(exist_ok=True)
         name = photos.items[number].name

@@ -145,9 +145,9 @@ def real_features() -> Callable[[Path, Path], dict[int, np.ndarray]]:
 
     @cache
     def features(weights: Path, folder: Path) -> dict[int, np.ndarray]:
-        photos = open_photos(str(folder), "all").spread(500)
+        photos = open_photos(str(folder), "all").evenly_spaced(500)
         low = inception_features(photos, load_inception(weights, 192, (64, 192)))
-        high = inception_features(photos.spread(80), load_inception(weights, 768))
+        high = inception_features(photos.evenly_spaced(80), load_inception(weights, 768))
         return {64: low[:, :64], 192: low[:, 64:], 768: high}
 
     return features
@@ -173,7 +173,7 @@ def test_distance_on_real_features_is_sqrtm_s(
 @pytest.fixture
 def two_folders(val_folder, tmp_path) -> list[Path]:
     """80 and 80 real photographs, the second set shrunk and enlarged again."""
-    photos = open_photos(str(val_folder), "all").spread(160)
+    photos = open_photos(str(val_folder), "all").evenly_spaced(160)
     folders = [tmp_path / "a", tmp_path / "b"]
     for number in range(160):
         picture = Image.fromarray(photos[number])
