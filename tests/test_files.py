@@ -71,6 +71,15 @@ def test_a_lock_of_a_process_that_is_gone_is_taken_over(tmp_path):
         ("", 120, True),
         ("nonsense", 120, True),
     ],
+    ids=[
+        "elsewhere",
+        "elsewhere-old",
+        "another-life",
+        "process-1",
+        "no-name",
+        "old-no-name",
+        "nonsense",
+    ],
 )
 def test_other_locks_are_left_alone(tmp_path, holder, age, taken):
     path = tmp_path / "lock"
