@@ -59,6 +59,7 @@ class Lab:
 
     url: str
     root: Path  # the clone, as the kit in it sees it: notebooks/, figures/, runs/, my-notebooks/
+    screenshots: Path = SCREENSHOTS
 
 
 @pytest.fixture(scope="session")
@@ -139,6 +140,7 @@ STATE = """() => {
     ran: cells.filter(c => c.executionCount !== null).length,
     cells: cells.filter(c => c.sharedModel.getSource().trim() !== "").length,
     errors: outputs.filter(o => o.output_type === "error").map(o => `${o.ename}: ${o.evalue}`),
+    pictures: outputs.filter(o => o.data?.["image/png"]).length,
     text: outputs.flatMap(o => o.output_type === "stream" ? o.text : []).join(""),
   };
 }"""
@@ -154,14 +156,15 @@ class Notebook:
 
     def state(self) -> dict:
         """Of the kernel "kernel" (its status); of the code cells how many there are ("cells") and
-        how many "ran", their "errors" and what they printed ("text")."""
+        how many "ran", their "errors", "pictures", and what they printed ("text")."""
         return self.page.evaluate(STATE)
 
     def run_all(self, minutes: float = 3) -> dict:
-        """Run every cell from the menu, and wait until the last one is done or one failed."""
+        """Run every cell from the menu, and wait until the last one is done or one failed; with no
+        minutes, do not wait."""
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        return self.wait(minutes)
+        return self.wait(minutes) if minutes else self.state()
 
     def wait(self, minutes: float = 3) -> dict:
         """Wait until nothing runs; returns the state."""
