@@ -26,7 +26,12 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 NO_KERNEL = "*This is a widget: it plays where the notebook runs, in `make lab`.*"
 LONG = 14  # lines of code that a page folds
 
-GUIDES = ("srkit/training/README.md", "srkit/fid/README.md", "figures/results.md")
+GUIDES = (
+    "notebooks/README.md",
+    "srkit/training/README.md",
+    "srkit/fid/README.md",
+    "figures/results.md",
+)
 
 SETTINGS: dict[str, Any] = {
     "project": "srkit",
@@ -134,7 +139,8 @@ def readable(notebook: NotebookNode) -> NotebookNode:
             tags = cell.metadata.setdefault("tags", [])
             if "parameters" in tags and injected:
                 cell.source = with_values(cell.source, injected[0].source)
-            if "parameters" in tags or len(cell.source.splitlines()) > LONG:
+            long = "parameters" in tags or len(cell.source.splitlines()) > LONG
+            if long and "hide-input" not in tags:
                 tags.append("hide-input")
             cell.metadata["mystnb"] = {"image": {"alt": alternative(cell.source, section)}}
             cell.outputs = [plain(output) for output in cell.outputs]
