@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from srkit.data.images import denorm
 from srkit.models import InBf16, largest_layer, receptive_radius
-from srkit.picture_files import check_fits, prepared
+from srkit.pictures.picture_files import check_fits, prepared
 from srkit.weights import (
     METHODS,
     WeightsError,

@@ -405,7 +405,7 @@ def test_all_errors_of_the_package_have_one_base(monkeypatch, capsys):
     from srkit.data import DataError
     from srkit.files import LockedError
     from srkit.notebook.report import NotebookError
-    from srkit.picture_files import PictureError
+    from srkit.pictures.picture_files import PictureError
     from srkit.training.recipe import TrainingError
     from srkit.weights import WeightsError
 

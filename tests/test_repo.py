@@ -23,7 +23,8 @@ PAGES = README + "".join(f.read_text(encoding="utf-8") for f in ROOT.glob("srkit
 ORDER = [
     name
     for line in """
-paths files devices picture_files
+paths files devices
+pictures.picture_files
 models.blocks models.srgan models.srugan models.unet_discriminator models.vgg19 models.leftthomas
 models.probes models.build models.inference
 losses

@@ -48,7 +48,7 @@ def run_upscale(options: Namespace) -> int:
     some of several pictures failed. Bad arguments are found before torch is loaded."""
     model, scale = model_and_scale(options)
     sources, out = sources_and_target(options)
-    from srkit.picture_files import plan
+    from srkit.pictures.picture_files import plan
 
     pairs = plan(sources, out, f".{options.format}" if options.format else "")
     from srkit.devices import has_fast_bf16, pick_device
@@ -131,7 +131,7 @@ def upscale_files(upscaler: "Upscaler", pairs: list[tuple[Path, Path]], force: b
 
 def megapixels(source: Path) -> float:
     """By a picture's header; 0 where it has none, which is said when its turn comes."""
-    from srkit.picture_files import PictureError, open_picture
+    from srkit.pictures.picture_files import PictureError, open_picture
 
     try:
         with open_picture(source) as image:
@@ -142,7 +142,7 @@ def megapixels(source: Path) -> float:
 
 def upscale_file(upscaler: "Upscaler", source: Path, target: Path) -> str:
     """Enlarge one file; returns a line about it. Raises PICTURE_ERRORS."""
-    from srkit.picture_files import check_fits, open_picture, read_picture, write_picture
+    from srkit.pictures.picture_files import check_fits, open_picture, read_picture, write_picture
 
     with open_picture(source) as header:
         check_fits(header.size, upscaler.scale, target.suffix)
