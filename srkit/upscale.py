@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import psutil
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from srkit.data.images import denorm
 from srkit.models import InBf16, largest_layer, receptive_radius
+from srkit.pictures.deep_colour import AnyPicture, DeepPicture, Picture, blank, in_8_bits
 from srkit.pictures.picture_files import check_fits, prepared
 from srkit.weights import (
     METHODS,
@@ -63,21 +65,22 @@ def kernel(method: str, x: np.ndarray | float) -> np.ndarray:
 
 
 def upscale(
-    image: Image.Image,
+    image: AnyPicture,
     model: str = "bicubic",
     scale: int = 2,
     checkpoint: str | Path | None = None,
     device: str = "cpu",
     tile: int | None = 256,
     precision: str = "fp32",
-) -> Image.Image:
+) -> AnyPicture:
     """Enlarge a picture `scale` times by interpolation or by a trained network.
 
     `model`: nearest, bilinear, bicubic; srresnet, srgan, sr-ugan or sr-ugan-large-batch (the
     shipped checkpoint of that scale, or `checkpoint`); leftthomas-srgan (`checkpoint`, or what
     $SRKIT_LEFTTHOMAS names); "" for whatever `checkpoint` holds, ours or anybody's. Networks work
     on tiles of `tile` input pixels where a side is longer; None takes a size from the free memory.
-    The result is upright and L, LA, RGB, RGBA or I;16, as the picture is (`prepared`).
+    The result is upright and L, LA, RGB, RGBA or I;16, as the picture is (`prepared`); of a
+    DeepPicture, which `read_picture` returns of 16 bits a colour, one.
     Raises ValueError on an unknown model, scale or precision, WeightsError where there is no
     checkpoint, PictureError where the result would not fit into memory.
     """
@@ -110,22 +113,32 @@ class Upscaler:
         if self.twice and self.scale != 4:
             raise ValueError(f"twice 2x enlarges 4 times, not {self.scale}")
 
-    def __call__(self, image: Image.Image) -> Image.Image:
-        image = prepared(image)
-        check_fits(image.size, self.scale)
+    def __call__(self, image: AnyPicture) -> AnyPicture:
+        return cast(AnyPicture, self.enlarged(prepared(image)))
+
+    def enlarged(self, image: Picture) -> Picture:
+        """A `prepared` picture enlarged, with its `info`."""
+        check_fits(image.size, self.scale, deep=isinstance(image, DeepPicture))
         if self.twice:
             once = replace(self, scale=2, twice=False)
-            return once(once(image))
-        size = (image.width * self.scale, image.height * self.scale)
-        if self.model in INTERPOLATIONS:
-            sr = image.resize(size, INTERPOLATIONS[self.model])
-        elif image.mode in ("LA", "RGBA"):
-            sr = self.by_network(visible_colours(image))
-            sr.putalpha(image.getchannel("A").resize(size, Image.Resampling.BICUBIC))
+            return once.enlarged(once.enlarged(image))
+        way = INTERPOLATIONS.get(self.model)
+        if image.mode == "RGBA;16" or (image.mode in ("LA", "RGBA") and way is None):
+            size = (image.width * self.scale, image.height * self.scale)
+            sr = self.opaque(visible_colours(image))
+            sr.putalpha(image.getchannel("A").resize(size, way or Image.Resampling.BICUBIC))
         else:
-            sr = self.by_network(image)
+            sr = self.opaque(image)
         sr.info = dict(image.info)
         return sr
+
+    def opaque(self, image: Picture) -> Picture:
+        """A picture without alpha enlarged; of interpolations one of 8 bits with it, too."""
+        if self.model in INTERPOLATIONS:
+            size = (image.width * self.scale, image.height * self.scale)
+            return image.resize(size, INTERPOLATIONS[self.model])
+        generator = self.loaded()
+        return super_resolve(generator, image, self.tile or free_tile(generator), self.progress)
 
     def loaded(self) -> nn.Module:
         """The network that it applies, loaded once."""
@@ -134,15 +147,14 @@ class Upscaler:
         written = path.stat().st_mtime_ns if path.is_file() else 0
         return trained_generator(self.model, scale, path, self.device, self.precision, written)
 
-    def by_network(self, image: Image.Image) -> Image.Image:
-        """A picture of RGB, L or I;16 by the network."""
-        generator = self.loaded()
-        return super_resolve(generator, image, self.tile or free_tile(generator), self.progress)
 
-
-def visible_colours(image: Image.Image) -> Image.Image:
+def visible_colours(image: Picture) -> Picture:
     """A picture without its alpha. What is wholly transparent takes its neighbours' colours, so
     that the hidden ones do not bleed into the edge of what is seen."""
+    if not isinstance(image, Image.Image):
+        seen, pixels = np.asarray(visible_colours(in_8_bits(image))), np.asarray(image)
+        hidden = pixels[..., 3:] == 0
+        return DeepPicture(np.where(hidden, seen * np.uint16(257), pixels[..., :3]))
     alpha = image.getchannel("A")
     near = image.convert("RGBa" if image.mode == "RGBA" else "La").filter(ImageFilter.BoxBlur(4))
     colours, near = (one.convert(image.mode[:-1]) for one in (image, near.convert(image.mode)))
@@ -191,11 +203,12 @@ def checkpoint_scale(path: Path) -> int:
 
 def super_resolve(
     generator: nn.Module,
-    image: Image.Image,
+    image: AnyPicture,
     tile: int = 256,
     progress: Callable[[int], object] | None = None,
-) -> Image.Image:
-    """A generator's prediction for one picture of any size: RGB, L or I;16, and so the result.
+) -> AnyPicture:
+    """A generator's prediction for one picture of any size: RGB, L, I;16 or RGB;16, and so the
+    result.
 
     Pictures with a side over `tile` are cut into tiles that overlap as `tile_overlap` says. Each is
     written into the result as it comes: beside it, memory holds one tile's activations and a row
@@ -215,7 +228,7 @@ def super_resolve(
             progress(pixels)
 
     try:
-        return in_tiles(generator, image, tile, overlap, note)
+        return cast(AnyPicture, in_tiles(generator, image, tile, overlap, note))
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
         smaller = min(tile, max(image.size)) // 2
         if not ran_out(error) or smaller < smallest_tile(tile_overlap(generator)):
@@ -234,21 +247,21 @@ def ran_out(error: Exception) -> bool:
 
 def in_tiles(
     generator: nn.Module,
-    image: Image.Image,
+    image: Picture,
     tile: int,
     overlap: tuple[int, int],
     note: Callable[[int], object],
-) -> Image.Image:
+) -> Picture:
     """The prediction tile by tile: a row of tiles is joined from left to right, then the rows from
     top to bottom. `note` hears how many pixels of the picture each tile has added."""
     scale, (width, height) = generator.scale, image.size
     assert isinstance(scale, int)
     margin, fade = (scale * pixels for pixels in overlap)
-    sr = Image.new(image.mode, (scale * width, scale * height))
+    sr = blank(image.mode, (scale * width, scale * height))
     bottom = 0
     for top in tile_starts(height, tile, overlap):
         below, right = min(top + tile, height), 0
-        row = Image.new(image.mode, (sr.width, scale * (below - top)))
+        row = blank(image.mode, (sr.width, scale * (below - top)))
         for left in tile_starts(width, tile, overlap):
             end = min(left + tile, width)
             part = predict(generator, image.crop((left, top, end, below)))
@@ -257,7 +270,7 @@ def in_tiles(
             right = end
         sr.paste(row, (0, scale * top), joint(row.size, 1, margin, fade) if top else None)
         bottom = below
-    return sr
+    return Image.fromarray(np.asarray(sr)) if image.mode == "I;16" else sr
 
 
 def joint(size: tuple[int, int], axis: int, margin: int, fade: int) -> Image.Image:
@@ -273,18 +286,22 @@ def joint(size: tuple[int, int], axis: int, margin: int, fade: int) -> Image.Ima
 
 
 @torch.no_grad()
-def predict(generator: nn.Module, part: Image.Image) -> Image.Image:
-    """A generator's prediction for a picture as a whole: RGB; or L or I;16, which it sees as RGB,
-    and of whose result the channels' mean is kept."""
-    top = 65_535 if part.mode == "I;16" else 255
+def predict(generator: nn.Module, part: Picture) -> Picture:
+    """A generator's prediction for a picture as a whole: RGB or RGB;16; or L or I;16, which it sees
+    as RGB, and of whose result the channels' mean is kept."""
+    top = 65_535 if part.mode.endswith(";16") else 255
     pixels = torch.from_numpy(np.asarray(part, dtype=np.float32) / top)
-    lr = pixels.permute(2, 0, 1) if part.mode == "RGB" else pixels.expand(3, -1, -1)
+    lr = pixels.permute(2, 0, 1) if pixels.ndim == 3 else pixels.expand(3, -1, -1)
     device = next(generator.parameters()).device
     sr: Tensor = generator(lr[None].to(device, memory_format=torch.channels_last))
     sr = denorm(sr.float())[0].permute(1, 2, 0)  # (scale*h, scale*w, 3) in [0, 1]
-    sr = sr if part.mode == "RGB" else sr.mean(-1)
+    sr = sr if pixels.ndim == 3 else sr.mean(-1)
     array = sr.mul(top).round().cpu().numpy()
-    return Image.fromarray(array.astype(np.uint16 if top > 255 else np.uint8))
+    return (
+        DeepPicture(array.astype(np.uint16))
+        if top > 255
+        else Image.fromarray(array.astype(np.uint8))
+    )
 
 
 @lru_cache(maxsize=8)

@@ -24,7 +24,7 @@ ORDER = [
     name
     for line in """
 paths files devices
-pictures.picture_files
+pictures.deep_colour pictures.picture_files
 models.blocks models.srgan models.srugan models.unet_discriminator models.vgg19 models.leftthomas
 models.probes models.build models.inference
 losses

@@ -242,6 +242,18 @@ def test_tiles_of_a_pointwise_network_are_the_whole(size, overlap, scale, monkey
     assert max(max(size) for size in network.seen) <= 32  # bounded memory
 
 
+@pytest.mark.parametrize("mode", ["L", "I;16"])
+@pytest.mark.parametrize("overlap", [(3, 0), (4, 8)])
+def test_tiles_of_grey_are_the_whole(mode, overlap, monkeypatch):
+    monkeypatch.setattr(upscale, "tile_overlap", lambda _: overlap)
+    high = 65_536 if mode == "I;16" else 256
+    pixels = np.random.default_rng(2).integers(0, high, (70, 90))
+    pixels = pixels.astype(np.uint16 if mode == "I;16" else np.uint8)
+    sr = super_resolve(Nearest(), Image.fromarray(pixels), tile=32)
+    assert sr.mode == mode
+    assert np.abs(np.asarray(sr).astype(int) - pixels.repeat(2, 0).repeat(2, 1)).max() <= 1
+
+
 def test_a_small_picture_is_taken_whole():
     network = Nearest()
     super_resolve(network, random_picture(9, 16), tile=16)

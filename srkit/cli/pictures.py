@@ -142,12 +142,13 @@ def megapixels(source: Path) -> float:
 
 def upscale_file(upscaler: "Upscaler", source: Path, target: Path) -> str:
     """Enlarge one file; returns a line about it. Raises PICTURE_ERRORS."""
+    from srkit.pictures.deep_colour import is_deep
     from srkit.pictures.picture_files import check_fits, open_picture, read_picture, write_picture
 
     with open_picture(source) as header:
-        check_fits(header.size, upscaler.scale, target.suffix)
+        check_fits(header.size, upscaler.scale, target.suffix, is_deep(header))
     image = read_picture(source)
-    sr = upscaler(image)
+    sr = upscaler.enlarged(image)
     notes = [*sr.info.get("notes", ()), *write_picture(sr, target)]
     about = f" ({', '.join(notes)})" if notes else ""
     sizes = [f"{width}x{height}" for width, height in (image.size, sr.size)]

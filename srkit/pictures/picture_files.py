@@ -1,7 +1,8 @@
-"""Pictures in files, with what they carry: orientation, profile, EXIF, alpha, 16 bits of grey.
+"""Pictures in files, with what they carry: orientation, profile, EXIF, alpha, 16 bits.
 
-What is to be enlarged has one of five modes: L, LA, RGB, RGBA or I;16 (`prepared`). Its profile and
-EXIF lie in PIL's own `image.info`, what had to be changed or left out in `info["notes"]`.
+What is to be enlarged has one of five modes: L, LA, RGB, RGBA or I;16 (`prepared`), or is a
+`DeepPicture`. Its profile and EXIF lie in PIL's own `image.info`, what had to be changed or left
+out in `info["notes"]`.
 Nothing here loads torch, so that a command can refuse bad arguments at once.
 """
 
@@ -17,6 +18,19 @@ import psutil
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from srkit.files import SrkitError, replacing
+from srkit.pictures.deep_colour import (
+    EXTRA,
+    DeepPicture,
+    Picture,
+    can_read_deep,
+    in_8_bits,
+    in_planes,
+    inner_exif,
+    is_deep,
+    opencv,
+    read_deep,
+    write_deep,
+)
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF"}
 FORMATS |= {".tiff": "TIFF", ".bmp": "BMP", ".ppm": "PPM", ".pgm": "PPM"}
@@ -69,10 +83,13 @@ def unreadable(path: Path, error: Exception) -> PictureError:
     return PictureError(f"{path} is no readable picture ({why}): leave it out, or save it anew")
 
 
-def read_picture(path: Path) -> Image.Image:
-    """A file's first picture, `prepared`. Raises PictureError."""
+def read_picture(path: Path) -> Picture:
+    """A file's first picture, `prepared`, or with all its 16 bits a colour. Raises PictureError."""
     with open_picture(path) as image:
         try:
+            if can_read_deep(image):
+                turn = 1 if image.format == "TIFF" else orientation(image)  # OpenCV turns those
+                return DeepPicture(read_deep(path, turn), carried(image))
             return prepared(image)  # its pixels are read here
         except (PictureError, MemoryError):
             raise
@@ -80,30 +97,47 @@ def read_picture(path: Path) -> Image.Image:
             raise unreadable(path, error) from error
 
 
-def prepared(image: Image.Image) -> Image.Image:
+def prepared(image: Picture) -> Picture:
     """A picture upright and in a mode that can be enlarged: L, LA, RGB, RGBA or I;16.
 
     `info` keeps the profile and the EXIF with its orientation reset, and gains "notes". A CMYK
-    picture becomes sRGB. Raises PictureError for 32-bit and LAB pictures.
+    picture becomes sRGB. What is prepared already, and a DeepPicture, is returned as it is.
+    Raises PictureError for 32-bit and LAB pictures.
     """
+    if not isinstance(image, Image.Image):
+        return image
     if image.mode in MODES and isinstance(image.info.get("notes"), list):
         return image
+    deep = is_deep(image)  # before its EXIF is asked for, which may read its pixels
+    info = carried(image)
+    if deep:
+        if in_planes(image):
+            raise PictureError("16 bits a colour in separate planes: save it with them together")
+        info["notes"].append("16 bits a colour read as 8" + (f" ({EXTRA})" * (opencv() is None)))
+    upright = ImageOps.exif_transpose(image)
+    if image.mode == "CMYK":
+        info["notes"].append("CMYK became RGB")
+        plain, profile = cmyk_as_srgb(upright, info.pop("icc_profile", None))
+        info |= {"icc_profile": profile} if profile else {}
+    else:
+        plain = in_plain_mode(upright)
+    plain.info = info
+    return plain
+
+
+def carried(image: Image.Image) -> dict[Any, Any]:
+    """What goes along with a file's pixels: notes, and its profile and EXIF where it has them."""
     notes: list[str] = []
     if (frames := getattr(image, "n_frames", 1)) > 1:
         notes.append(f"first of {frames} pictures")
-    if ";16" in str(getattr(image, "tile", "")) and not image.mode.startswith("I"):
-        notes.append("16 bits a colour read as 8")
     profile, exif = image.info.get("icc_profile"), exif_of(image, notes)
-    upright = ImageOps.exif_transpose(image)
-    if image.mode == "CMYK":
-        notes.append("CMYK became RGB")
-        plain, profile = cmyk_as_srgb(upright, profile)
-    else:
-        plain = in_plain_mode(upright)
-    plain.info = {"notes": notes}
-    plain.info |= {"icc_profile": profile} if profile else {}
-    plain.info |= {"exif": exif} if exif else {}
-    return plain
+    found = {"notes": notes, "icc_profile": profile, "exif": exif}
+    return {key: value for key, value in found.items() if value or key == "notes"}
+
+
+def orientation(image: Image.Image) -> int:
+    """EXIF's: 1 where it says nothing."""
+    return image.getexif().get(ExifTags.Base.Orientation, 1)
 
 
 def exif_of(image: Image.Image, notes: list[str]) -> bytes:
@@ -168,8 +202,9 @@ def cmyk_as_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image
 # --- What can be done ----------------------------------------------------------------------------
 
 
-def check_fits(size: tuple[int, int], scale: int, suffix: str = ".png") -> None:
-    """Raise PictureError where the enlarged picture fits neither its format nor the free memory."""
+def check_fits(size: tuple[int, int], scale: int, suffix: str = ".png", deep: bool = False) -> None:
+    """Raise PictureError where the enlarged picture fits neither its format nor the free memory;
+    `deep` is one of 16 bits a colour."""
     width, height = (side * scale for side in size)
     kind, free = FORMATS[suffix.lower()], psutil.virtual_memory().available
     if max(width, height) > LONGEST_SIDE.get(kind, 1 << 31):
@@ -177,7 +212,8 @@ def check_fits(size: tuple[int, int], scale: int, suffix: str = ".png") -> None:
             f"{width}x{height} pixels exceed the {LONGEST_SIDE[kind]:,} a side of {kind}: write"
             " PNG or TIFF, or choose a smaller scale"
         )
-    if (needed := 6 * width * height) > free:  # 4 bytes a pixel, and half as much to encode
+    # 4 bytes a pixel, and half as much to encode; OpenCV takes 8, again in its order, and encoded
+    if (needed := (24 if deep else 6) * width * height) > free:
         raise PictureError(
             f"{width}x{height} pixels need {needed / 2**30:,.1f} GiB of memory, {free / 2**30:.1f}"
             " are free: choose a smaller scale, or cut the picture up"
@@ -255,7 +291,7 @@ def check_writable(target: Path) -> None:
 # --- Writing -------------------------------------------------------------------------------------
 
 
-def write_picture(image: Image.Image, path: Path) -> list[str]:
+def write_picture(image: Picture, path: Path) -> list[str]:
     """Write a `prepared` picture whole or not at all, with its profile and EXIF; returns what the
     format could not hold, as notes. Raises OSError where that fails."""
     kind = FORMATS[path.suffix.lower()]
@@ -266,23 +302,28 @@ def write_picture(image: Image.Image, path: Path) -> list[str]:
     if profile and (kind not in METADATA or profile[16:20] != space):
         notes.append(f"profile left out of {kind}")
         extra["icc_profile"] = None
+    if kind == "TIFF" and isinstance(image, DeepPicture) and inner_exif(exif):
+        notes.append("EXIF of camera and place left out of TIFF of 16 bits a colour")
     if exif and (kind not in METADATA or (kind == "JPEG" and len(exif) > 65_533)):
         notes.append(f"EXIF left out of {kind}")
         del extra["exif"]
     if kind == "TIFF" and not exif:  # libtiff, which compresses, cannot write EXIF's inner tables
         extra["compression"] = "tiff_adobe_deflate"
     with replacing(path) as file:
-        image.save(file, kind, **OPTIONS.get(kind, {}), **extra)
+        if isinstance(image, Image.Image):
+            image.save(file, kind, **OPTIONS.get(kind, {}), **extra)
+        else:
+            write_deep(image, file, kind, extra)
     return notes
 
 
-def as_format(image: Image.Image, kind: str) -> tuple[Image.Image, list[str]]:
+def as_format(image: Picture, kind: str) -> tuple[Picture, list[str]]:
     """A picture in a mode that the format holds, and what was lost by that."""
     info, notes = image.info, []
-    if image.mode == "I;16" and kind not in SIXTEEN_BITS:
+    if image.mode.endswith(";16") and kind not in SIXTEEN_BITS:
         notes.append(f"16 bits became 8 in {kind}")
-        image = Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
-    if image.mode in ("LA", "RGBA") and kind not in ALPHA:
+        image = in_8_bits(image)
+    if isinstance(image, Image.Image) and image.mode in ("LA", "RGBA") and kind not in ALPHA:
         notes.append(f"alpha became white in {kind}")
         colour = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

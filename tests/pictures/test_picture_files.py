@@ -196,16 +196,6 @@ def test_of_several_pictures_the_first_is_taken_and_said(tmp_path, suffix):
     assert image.info["notes"] == ["first of 2 pictures"]
 
 
-def test_sixteen_bits_of_colour_are_said_to_become_eight(tmp_path):
-    row = b"\0" + bytes(range(48))  # one line of 8 pixels of 3 times 16 bits, unfiltered
-    header = struct.pack(">IIBBBBB", 8, 1, 16, 2, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(row)), (b"IEND", b"")]
-    (tmp_path / "a.png").write_bytes(png(chunks))
-    image = read_picture(tmp_path / "a.png")
-    assert image.mode == "RGB" and image.info["notes"] == ["16 bits a colour read as 8"]
-    assert image.getpixel((0, 0)) == (0, 2, 4)  # the higher byte of each
-
-
 @pytest.mark.parametrize("mode", ["F", "LAB", "I"])
 def test_other_modes_are_refused(mode):
     image = Image.new(mode, (4, 4))
