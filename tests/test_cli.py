@@ -449,12 +449,27 @@ def test_the_models_of_the_command_are_those_of_the_table():
 @pytest.mark.parametrize("model", ["bicubic", "srgan"])
 def test_one_bad_picture_does_not_stop_the_others(pictures, tmp_path, capsys, model):
     out = tmp_path / "out"
-    assert main(["upscale", str(pictures), "-o", str(out), "--model", model]) == 1
+    assert main(["upscale", str(pictures), "-o", str(out), "--model", model]) == 2
     printed = capsys.readouterr()
     assert "3 done, 0 kept, 1 failed" in printed.out
     assert printed.err.startswith(f"srkit: {pictures / 'b.png'} is no readable picture")
     written = {str(f.relative_to(out)): size(f) for f in out.rglob("*.*")}
     assert written == {"a.png": (26, 18), "c.jpg": (16, 16), "sub/a.png": (10, 8)}
+
+
+def test_a_source_that_is_refused_does_not_stop_the_others(pictures, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.txt").write_text("no picture")
+    bad = [str(tmp_path / name) for name in ("none.png", "empty", "text.txt")]
+    out = tmp_path / "out"
+    command = ["upscale", *bad, str(pictures / "a.png"), "-o", str(out), "--model", "bicubic"]
+    assert main(command) == 2
+    printed = capsys.readouterr()
+    assert "1 done, 0 kept, 3 failed" in printed.out
+    lines = printed.err.splitlines()
+    for said in ("no picture or folder at", "no pictures under", "ends with none of"):
+        assert sum(line.startswith("srkit: ") and said in line for line in lines) == 1
+    assert [f.name for f in out.iterdir()] == ["a.png"]
 
 
 def test_what_is_there_is_kept_unless_forced(pictures, tmp_path, capsys):
@@ -548,7 +563,7 @@ def test_a_full_disk_fails_one_picture_and_leaves_nothing_half_written(
     monkeypatch.setattr(Image.Image, "save", full)
     (pictures / "b.png").unlink()
     out = tmp_path / "out"
-    assert main(["upscale", str(pictures), "-o", str(out), "--model", "bicubic"]) == 1
+    assert main(["upscale", str(pictures), "-o", str(out), "--model", "bicubic"]) == 2
     assert "c.jpg: no space left for" in capsys.readouterr().err
     assert sorted(f.name for f in out.rglob("*.*")) == ["a.png", "a.png"]
 

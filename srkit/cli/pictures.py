@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from srkit.cli.options import Commands, add_command, check_name, chosen_photos
 
 if TYPE_CHECKING:
+    from srkit.pictures.picture_files import Plan
     from srkit.upscale import Upscaler
 
 
@@ -44,13 +45,13 @@ def add_upscale(commands: Commands) -> None:
 
 
 def run_upscale(options: Namespace) -> int:
-    """`srkit upscale`: a line a picture, a summary, and the exit code: 0 where all is done, 1 where
-    some of several pictures failed. Bad arguments are found before torch is loaded."""
+    """`srkit upscale`: a line a picture, a summary, and the exit code: 0 where all is done, 2 where
+    a picture failed. Bad arguments are found before torch is loaded."""
     model, scale = model_and_scale(options)
     sources, out = sources_and_target(options)
     from srkit.pictures.picture_files import plan
 
-    pairs = plan(sources, out, f".{options.format}" if options.format else "")
+    work = plan(sources, out, f".{options.format}" if options.format else "")
     from srkit.devices import has_fast_bf16, pick_device
     from srkit.upscale import Upscaler, checkpoint_scale
 
@@ -59,7 +60,7 @@ def run_upscale(options: Namespace) -> int:
         precision = "bf16" if has_fast_bf16(device) else "fp32"
     scale = scale or checkpoint_scale(options.checkpoint)
     more = (str(device), options.tile, precision, options.twice)
-    return upscale_files(Upscaler(model, scale, options.checkpoint, *more), pairs, options.force)
+    return upscale_files(Upscaler(model, scale, options.checkpoint, *more), work, options.force)
 
 
 def model_and_scale(options: Namespace) -> tuple[str, int | None]:
@@ -94,15 +95,16 @@ def sources_and_target(options: Namespace) -> tuple[list[Path], str]:
     return [Path(name) for name in names], out
 
 
-def upscale_files(upscaler: "Upscaler", pairs: list[tuple[Path, Path]], force: bool) -> int:
+def upscale_files(upscaler: "Upscaler", work: "Plan", force: bool) -> int:
     """Each source enlarged into its target; the exit code."""
     from tqdm import tqdm
 
+    pairs, refused = work
     if upscaler.model not in INTERPOLATIONS:
         upscaler.loaded()
     millions = {source: megapixels(source) for source, _ in pairs}
     each = 5 if upscaler.twice else 1  # the second pass has four times the pixels
-    failed: list[str] = []
+    failed = list(refused)
     done = kept = 0
     total = each * sum(millions.values())
     with tqdm(total=total, unit="MP", disable=None, bar_format=BAR) as bar:
@@ -121,12 +123,12 @@ def upscale_files(upscaler: "Upscaler", pairs: list[tuple[Path, Path]], force: b
                 failed.append(str(error) if str(source) in str(error) else f"{source}: {error}")
                 bar.write(f"{source} failed")
             bar.update(end - bar.n)
-    if len(pairs) == 1 and failed:
+    if len(pairs) == len(failed) == 1 and not refused:
         raise ValueError(failed[0])
     print(f"{done} done, {kept} kept, {len(failed)} failed")
     for line in failed:
         print(f"srkit: {line}", file=sys.stderr)
-    return 1 if failed else 0
+    return 2 if failed else 0
 
 
 def megapixels(source: Path) -> float:

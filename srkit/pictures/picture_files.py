@@ -35,6 +35,10 @@ from srkit.pictures.deep_colour import (
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF"}
 FORMATS |= {".tiff": "TIFF", ".bmp": "BMP", ".ppm": "PPM", ".pgm": "PPM"}
 
+ALSO_READ = {".gif": ".png"}  # and what is written of it
+
+Plan = tuple[list[tuple[Path, Path]], list[str]]
+
 MODES = ("L", "LA", "RGB", "RGBA", "I;16")
 ALPHA = ("PNG", "WEBP", "TIFF")  # the formats that hold it
 SIXTEEN_BITS = ("PNG", "TIFF")
@@ -220,34 +224,55 @@ def check_fits(size: tuple[int, int], scale: int, suffix: str = ".png", deep: bo
         )
 
 
-def plan(sources: Sequence[Path], out: str | Path, suffix: str = "") -> list[tuple[Path, Path]]:
-    """Each picture to read, and the file to write: (source, target), no two targets alike.
+def plan(sources: Sequence[Path], out: str | Path, suffix: str = "") -> Plan:
+    """Each picture to read, and the file to write, no two of them alike; and a line for each source
+    that is refused: one that is absent, or whose target cannot be written.
 
     `out` is the one target where there is one picture and `out` ends like a picture's name; else a
-    folder, below which the subfolders of a source folder are kept. A target's suffix is its
-    source's unless `suffix` is given. Raises PictureError where a source is absent or would be
-    written over, or nothing could be written.
+    folder, below which the subfolders of a source folder are kept. A target's suffix is `suffix`,
+    or its source's, of GIF .png. Raises PictureError where nothing is left to do, or a source would
+    be written over.
     """
-    folder = Path(out)
+    folder, refused = Path(out), []
     single = len(sources) == 1 and not sources[0].is_dir() and not folder.is_dir()
     if single and folder.suffix and not str(out).endswith(("/", os.sep)):
         if suffix and folder.suffix.lower() in FORMATS.keys() - {suffix}:
             raise PictureError(f"{folder} ends otherwise than --format says: leave one of them out")
-        pairs = [(sources[0], folder)]
+        found = [(sources[0], folder)]
     else:
-        found = [pair for source in sources for pair in listed(source, folder)]
-        pairs = distinct((s, folder / (p.with_suffix(suffix) if suffix else p)) for s, p in found)
-    originals = {source.resolve() for source, _ in pairs}
-    for source, target in pairs:
-        if not source.is_file():
-            raise PictureError(f"no picture or folder at {source}: see that the name is right")
-        if target.suffix.lower() not in FORMATS:
-            accepted = ", ".join(FORMATS)
-            raise PictureError(f"{target} ends with none of {accepted}: name a format")
+        found = []
+        for source in sources:
+            try:
+                found += [(file, folder / named(at, suffix)) for file, at in listed(source, folder)]
+            except PictureError as error:
+                refused.append(str(error))
+    originals, pairs = {source.resolve() for source, _ in found}, []
+    for source, target in distinct(found):
         if target.resolve() in originals:
             raise PictureError(f"{target} is a source and would be lost: write elsewhere (-o)")
-        check_writable(target)
-    return pairs
+        try:
+            check_pair(source, target)
+            pairs.append((source, target))
+        except PictureError as error:
+            refused.append(str(error))
+    if not pairs:
+        more = f" (and {len(refused) - 1} more like it)" if len(refused) > 1 else ""
+        raise PictureError(refused[0] + more)
+    return pairs, refused
+
+
+def named(path: Path, suffix: str) -> Path:
+    """A target's path: of its source's, or with another suffix."""
+    return path.with_suffix(suffix or ALSO_READ.get(path.suffix.lower(), path.suffix))
+
+
+def check_pair(source: Path, target: Path) -> None:
+    """Raise PictureError where a source is absent, or its target cannot be written."""
+    if not source.is_file():
+        raise PictureError(f"no picture or folder at {source}: see that the name is right")
+    if target.suffix.lower() not in FORMATS:
+        raise PictureError(f"{target} ends with none of {', '.join(FORMATS)}: name a format")
+    check_writable(target)
 
 
 def listed(source: Path, out: Path) -> list[tuple[Path, Path]]:
@@ -255,13 +280,14 @@ def listed(source: Path, out: Path) -> list[tuple[Path, Path]]:
     or is hidden, is none."""
     if not source.is_dir():
         return [(source, Path(source.name))]
-    files = (f for f in source.rglob("[!.]*") if f.suffix.lower() in FORMATS and f.is_file())
+    known = [*FORMATS, *ALSO_READ]
+    files = (f for f in source.rglob("[!.]*") if f.suffix.lower() in known and f.is_file())
     below = sorted(file.relative_to(source) for file in files)
     root, out = source.resolve(), out.resolve()
     if out.is_relative_to(root) and out != root:
         below = [path for path in below if not (root / path).is_relative_to(out)]
     if not below:
-        raise PictureError(f"no pictures under {source}; looked for {', '.join(FORMATS)}")
+        raise PictureError(f"no pictures under {source}; looked for {', '.join(known)}")
     return [(source / path, path) for path in below]
 
 

@@ -268,25 +268,24 @@ def tree(tmp_path):
 
 def test_subfolders_are_kept_and_names_never_collide(tree, tmp_path):
     out = tmp_path / "out"
-    kept = {str(target.relative_to(out)) for _, target in plan([tree], out)}
+    kept = {str(target.relative_to(out)) for _, target in plan([tree], out)[0]}
     assert len(kept) == 4 and {"a.jpg", "sub/a.jpg"} <= kept
-    as_png = [str(t.relative_to(out)).casefold() for _, t in plan([tree], out, ".png")]
+    as_png = [str(t.relative_to(out)).casefold() for _, t in plan([tree], out, ".png")[0]]
     assert sorted(as_png) == ["a-2.png", "a-3.png", "a.png", "sub/a.png"]
-    twice = plan([tree / "a.jpg", tree / "sub" / "a.jpg", tree], out)
+    twice, _ = plan([tree / "a.jpg", tree / "sub" / "a.jpg", tree], out)
     assert len({str(target).casefold() for _, target in twice}) == len(twice) == 5
 
 
 def test_one_picture_may_have_a_file_as_its_target(tree, tmp_path):
     source = tree / "a.jpg"
-    assert plan([source], tmp_path / "big.png") == [(source, tmp_path / "big.png")]
-    assert plan([source], tmp_path / "out") == [(source, tmp_path / "out" / "a.jpg")]
-    assert plan([source], f"{tmp_path}/out.d/") == [(source, tmp_path / "out.d" / "a.jpg")]
+    for out, target in (("big.png", "big.png"), ("out", "out/a.jpg"), ("out.d/", "out.d/a.jpg")):
+        assert plan([source], f"{tmp_path}/{out}") == ([(source, tmp_path / target)], [])
 
 
 def test_what_was_written_into_the_folder_is_no_source(tree):
     (tree / "big").mkdir()
     (tree / "big" / "a.jpg").write_bytes(b"x")
-    assert tree / "big" / "a.jpg" not in [source for source, _ in plan([tree], tree / "big")]
+    assert tree / "big" / "a.jpg" not in [source for source, _ in plan([tree], tree / "big")[0]]
     assert len(listed(tree, tree.parent)) == 5  # a target above leaves nothing out
 
 
@@ -297,6 +296,7 @@ def test_what_was_written_into_the_folder_is_no_source(tree):
         (["in/a.jpg"], "in/a.jpg", "is a source and would be lost"),
         (["in/a.jpg"], "in/sub/../a.jpg", "is a source and would be lost"),
         (["in/a.jpg", "in/sub/a.jpg"], "in", "is a source and would be lost"),
+        (["in/none.jpg", "empty"], "out", r"no pictures under.* \(and 1 more"),
         (["in/none.jpg"], "out", "no picture or folder at"),
         (["empty"], "out", "no pictures under"),
         (["in/a.jpg"], "out.xyz", "ends with none of .jpg"),
@@ -310,6 +310,25 @@ def test_a_bad_plan_is_refused(tree, tmp_path, sources, out, said):
     with pytest.raises(PictureError, match=said):
         plan([tmp_path / source for source in sources], tmp_path / out)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_refused_is_named_beside_what_is_done(tree, tmp_path):
+    pairs, refused = plan([tree / "none.jpg", tree / "a.jpg", tree / "a.png"], tmp_path / "out")
+    assert [source.name for source, _ in pairs] == ["a.jpg", "a.png"]
+    assert len(refused) == 1 and "no picture or folder at" in refused[0]
+
+
+def test_a_gif_becomes_a_png_of_its_first_picture(tmp_path):
+    first, second = Image.new("P", (8, 6), 1), Image.new("P", (8, 6), 2)
+    for picture in (first, second):
+        picture.putpalette([0, 0, 0, 255, 0, 0, 0, 0, 255])
+    (tmp_path / "in").mkdir()
+    first.save(tmp_path / "in" / "a.gif", save_all=True, append_images=[second])
+    pairs, _ = plan([tmp_path / "in"], tmp_path / "out")
+    assert pairs == [(tmp_path / "in" / "a.gif", tmp_path / "out" / "a.png")]
+    image = read_picture(pairs[0][0])
+    assert image.mode == "RGB" and image.getpixel((3, 3)) == (255, 0, 0)
+    assert image.info["notes"] == ["first of 2 pictures"]
 
 
 def test_every_format_can_be_read_and_written():
