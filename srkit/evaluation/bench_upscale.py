@@ -1,9 +1,13 @@
 """How fast pictures are enlarged: ours, in tiles, against the same network run plainly.
 
 `python -m srkit bench upscale` gives megapixels (of the picture that is enlarged) a second and peak
-memory by network, precision and tile, and the rate against the plain run's.
+memory by network, precision and tile, and the rate against the plain run's; and the same of the
+tiles of ccrestoration, where that is installed (`pip install ccrestoration`, in an environment of
+its own: it brings another build of OpenCV).
 """
 
+import importlib
+import importlib.metadata
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +22,7 @@ from torch import nn
 from srkit.data.images import denorm, to_image, to_tensor
 from srkit.devices import pick_device
 from srkit.evaluation import results
-from srkit.evaluation.bench_fid import alternate, digits, timing_protocol
+from srkit.evaluation.bench_fid import alternate, digits, installed, timing_protocol
 from srkit.models.build import build_generator
 from srkit.models.inference import InBf16
 from srkit.upscale import super_resolve
@@ -37,6 +41,17 @@ def plain(generator: nn.Module, image: Image.Image) -> Image.Image:
     """As public code has it: the whole picture at once, in float32."""
     lr = to_tensor(image)[None].to(next(generator.parameters()).device)
     return to_image(denorm(generator(lr))[0])
+
+
+PEER = "ccrestoration.model.tile"  # the module with its `tile_sr`, which takes any network
+
+
+@torch.no_grad()
+def in_tiles_of_peer(generator: nn.Module, image: Image.Image, tile: int) -> Image.Image:
+    """In tiles by ccrestoration, with its own overlap, 8 pixels; all of its result is float32."""
+    tile_sr = importlib.import_module(PEER).tile_sr
+    lr = to_tensor(image)[None].to(next(generator.parameters()).device)
+    return to_image(denorm(tile_sr(generator, generator.scale, lr, (tile, tile)))[0])
 
 
 def bench_upscale(
@@ -71,7 +86,7 @@ def bench_upscale(
 def ways(
     model: str, quick: bool, image: Image.Image, tiles: tuple[int, ...], device: str
 ) -> dict[str, Callable[[], object]]:
-    """The plain run, and ours in each precision and tile."""
+    """The plain run, ours in each precision and tile, and the other program where it is there."""
 
     def network() -> nn.Module:
         if quick:
@@ -85,6 +100,9 @@ def ways(
         for tile in tiles:
             name = f"srkit, {precision}, tile {tile}"
             work[name] = partial(super_resolve, ours, image, tile)
+    if installed(PEER):
+        name = f"ccrestoration {importlib.metadata.version('ccrestoration')}, fp32, tile {tiles[0]}"
+        work[name] = partial(in_tiles_of_peer, network(), image, tiles[0])
     return work
 
 

@@ -1,10 +1,13 @@
 """The benchmarks at toy sizes: they run, compare the same work, and say what they did."""
 
+import sys
 import time
+import types
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from srkit.cli import main
 from srkit.evaluation import bench_fid, bench_training, bench_upscale, results
@@ -153,7 +156,28 @@ def test_the_counted_work_of_an_update_is_that_of_its_parts():
     assert found / 1e9 == pytest.approx(expected, rel=0.1)
 
 
-def test_bench_upscale_compares_tiles_and_precisions_with_the_plain_run(tmp_path, capsys):
+def test_bench_upscale_times_the_tiles_of_another_program(monkeypatch):
+    def tile_sr(model, scale, img, tile):
+        """Of its form: tensors in and out, tiles that do not overlap."""
+        assert tile == (64, 64) and img.shape == (1, 3, 96, 128)
+        parts = [[model(img[..., y : y + 64, x : x + 64]) for x in (0, 64)] for y in (0, 64)]
+        return torch.cat([torch.cat(row, -1) for row in parts], -2)
+
+    module = types.SimpleNamespace(tile_sr=tile_sr)
+    monkeypatch.setitem(sys.modules, bench_upscale.PEER, module)
+    monkeypatch.setattr(bench_upscale.importlib.metadata, "version", lambda name: "1.2")
+    image = Image.fromarray(np.zeros((96, 128, 3), np.uint8))
+    work = bench_upscale.ways("srgan", True, image, (64, 96), "cpu")
+    assert work["ccrestoration 1.2, fp32, tile 64"]().size == (256, 192)
+    monkeypatch.setitem(sys.modules, bench_upscale.PEER, None)
+    work = bench_upscale.ways("srgan", True, image, (64, 96), "cpu")
+    assert not any("ccrestoration" in name for name in work)
+
+
+def test_bench_upscale_compares_tiles_and_precisions_with_the_plain_run(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, bench_upscale.PEER, None)  # installed or not
     record = tmp_path / "rows.json"
     command = ["bench", "upscale", "--quick", "--rounds", "1", "--device", "cpu"]
     assert main([*command, "--record", str(record)]) == 0
