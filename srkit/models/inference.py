@@ -26,7 +26,8 @@ class InBf16(nn.Module):
     tenth of its work, stay in float32: its blocks then add to a float32 sum, and the shipped SRGAN
     and SRResNet differ from float32 by at most 1 of 255 everywhere, not in 98% of all values.
 
-    Shape: (B, 3, H, W) in [0, 1] -> (B, 3, scale*H, scale*W), float32. Changes `generator`.
+    Shape: (B, 3, H, W) in [0, 1] -> (B, 3, scale*H, scale*W), float32. Changes `generator`, but
+    for its mode, training or not, which becomes this one's.
     """
 
     def __init__(self, generator: nn.Module):
@@ -35,6 +36,7 @@ class InBf16(nn.Module):
             if hasattr(generator, name):
                 setattr(generator, name, InFp32(getattr(generator, name)))
         self.generator, self.scale = generator, generator.scale
+        self.train(generator.training)
 
     def forward(self, lr: Tensor) -> Tensor:
         with torch.autocast(lr.device.type, torch.bfloat16):

@@ -3,6 +3,7 @@
 import sys
 import time
 import types
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from srkit.cli import main
 from srkit.evaluation import bench_fid, bench_training, bench_upscale, results
 from srkit.fid.inception import FIDInception, fold_batchnorm
+from srkit.models import SRGANGenerator
 from srkit.training.recipes import recipe
 from srkit.training.step import train_step
 
@@ -195,6 +197,18 @@ def test_bench_upscale_compares_tiles_and_precisions_with_the_plain_run(
             speed, plain = (values[method, v, "megapixels/s"] for v in (variant, "plain"))
             rate = values[method, variant, "rate / the plain run's"]
             assert rate == pytest.approx(speed / plain, rel=0.02)
+
+
+def test_bench_upscale_times_what_gives_the_plain_run_s_picture(rng, monkeypatch):
+    monkeypatch.setitem(sys.modules, bench_upscale.PEER, None)  # installed or not
+    network = SRGANGenerator(blocks=1, width=4)
+    monkeypatch.setattr(bench_upscale, "build_generator", lambda _: deepcopy(network))
+    image = Image.fromarray(rng.integers(0, 256, (96, 128, 3), dtype=np.uint8))
+    work = bench_upscale.ways("srgan", True, image, (64,), "cpu")
+    plain = np.asarray(work.pop("plain")()).astype(int)
+    for name, way in work.items():
+        way()  # finds out the overlap, before which all is well
+        assert np.abs(np.asarray(way()) - plain).max() <= 3, name
 
 
 def test_peak_memory_is_what_is_held_at_once():

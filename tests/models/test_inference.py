@@ -1,9 +1,9 @@
-"""Generators between two others."""
+"""Generators in bf16, and between two others."""
 
 import pytest
 import torch
 
-from srkit.models import SRGANGenerator, interpolated
+from srkit.models import InBf16, SRGANGenerator, interpolated, receptive_radius
 
 
 def network(value: float, width: int = 4) -> SRGANGenerator:
@@ -35,3 +35,10 @@ def test_other_sizes_and_shares_are_refused():
         interpolated(network(0.0), network(0.0, width=8), 0.5)
     with pytest.raises(ValueError, match="0 to 1"):
         interpolated(network(0.0), network(0.0), torch.nan)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_in_bf16_it_trains_or_not_as_before_also_after_a_probe(training):
+    inside = SRGANGenerator(blocks=1, width=4).train(training)
+    receptive_radius(InBf16(inside), 32)
+    assert {module.training for module in inside.modules()} == {training}
