@@ -199,7 +199,7 @@ def open_photos(
     "embedded"; "imagenette" or "imagenette:FOLDER" (torchvision downloads it into the folder,
     1.6 GB, where it is absent); "imagenet:FOLDER" (torchvision's ImageNet over the official
     archives); "packed:FOLDER" (`open_packed`); or any folder of photographs. Those that cannot be
-    read are left out and listed (`Photos.readable`).
+    read are left out and listed (`readable`).
     Raises DataError where there is nothing to open, or at the first bad one when it is `strict`.
     """
     kind, _, folder = str(data).partition(":")

@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 
 from srkit.data.images import to_tensor
-from srkit.files import sha256
-from srkit.weights import THIRD_PARTY, cached
+from srkit.weights import THIRD_PARTY, WeightsError, cached, check_digest
 
 LPIPS_PROTOCOL = "torchmetrics, torchvision's AlexNet, RGB, whole picture"
 
@@ -21,15 +20,17 @@ LPIPS = Callable[[Image.Image, Image.Image], float]
 def available_lpips(device: str = "cpu") -> tuple[LPIPS | None, str]:
     """LPIPS of two pictures of one size, 0 for equal ones, and a line about it; None where there is
     no torchmetrics or no AlexNet on this disk, and the line then says how to get them."""
-    alexnet, path = THIRD_PARTY["alexnet"], cached("alexnet")
+    path = cached("alexnet")
     try:
         from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
     except ImportError:
         return None, "LPIPS: not measured; pip install torchmetrics"
     if not path.is_file():
-        return None, f"LPIPS: not measured; put {alexnet.url} at {path.parent}"
-    if sha256(path) != alexnet.sha256:
-        return None, f"LPIPS: not measured; {path.name} is damaged, delete it and {alexnet.instead}"
+        return None, f"LPIPS: not measured; put {THIRD_PARTY['alexnet'].url} at {path.parent}"
+    try:
+        check_digest(path, "alexnet")
+    except WeightsError as error:
+        return None, f"LPIPS: not measured; {error}"
     network = LearnedPerceptualImagePatchSimilarity("alex", normalize=True).to(device)
 
     @torch.inference_mode()

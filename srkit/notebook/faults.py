@@ -5,11 +5,10 @@ from typing import Any
 
 from torch import nn
 
-from srkit import paths
 from srkit.losses import Weights
 from srkit.training.recipe import Recipe
 from srkit.training.recipes import recipe
-from srkit.weights import load_generator
+from srkit.weights import checkpoint_path, load_generator
 
 BROKEN = {
     "healthy": Weights(),
@@ -26,7 +25,7 @@ def broken_recipes(preset: str, seed: int) -> dict[str, Recipe]:
     BatchNorm makes it quick.
     """
     small, length = ("smoke", 6) if preset == "smoke" else ("demo", 40)
-    shipped = paths.CHECKPOINTS / "sr-ugan_x2.safetensors"
+    shipped = checkpoint_path("sr-ugan", 2)
     sizes: dict[str, Any] = load_generator(shipped)[1]["settings"]
     sizes = {
         n: tuple(v) if n == "unet" else v for n, v in sizes.items() if n not in ("model", "scale")
