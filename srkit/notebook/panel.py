@@ -137,8 +137,9 @@ class Panel(Page):
                 raise
         finally:
             self.busy.release()
-            self.data |= self.everything()
-            self.send({"all": self.everything()})
+            everything = self.everything()
+            self.data |= everything
+            self.send({"all": everything})
             if self.handle is not None:
                 self.handle.update(self)
 

@@ -263,16 +263,15 @@ def train_or_load(
     plan = for_device(plan, pick_device(how.device))
     key = run_key(plan, content_loss(plan, how.content), photos)
     there, moved = finished(out), out.with_name(f"{out.name}-{key}")
-    if there and there["key"] != key:
+    if there is None or there["key"] != key:
         with lock(out / "lock"):  # nobody else is training there
             pass
-        out.rename(out.with_name(f"{out.name}-{there['key']}"))
-        there = None
-    if there is None and moved.is_dir():
-        with lock(out / "lock"):
-            pass
-        shutil.rmtree(out, ignore_errors=True)
-        there = finished(moved.rename(out))
+        if there:
+            out.rename(out.with_name(f"{out.name}-{there['key']}"))
+            there = None
+        if moved.is_dir():
+            shutil.rmtree(out, ignore_errors=True)
+            there = finished(moved.rename(out))
     computed = there is None or there["iterations"] < plan.iterations
     if computed:
         print(f"computing {plan.iterations} updates into {shown(out)}")
