@@ -69,7 +69,8 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def check_writable(path: Path, option: str) -> None:
-    """Raise ValueError, naming the option, where a file cannot be written there."""
+    """Raise ValueError, naming the option, where a file cannot be written there, its missing
+    folders made."""
     there = next(folder for folder in path.absolute().parents if folder.exists())
     if path.is_dir():
         raise ValueError(f"{option} {path} is a folder; name a file in it, such as a{path.suffix}")

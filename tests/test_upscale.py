@@ -17,6 +17,7 @@ from torch import nn
 from srkit import models, upscale
 from srkit.data import norm, to_tensor
 from srkit.models import build_generator
+from srkit.pictures.deep_colour import DeepPicture
 from srkit.upscale import (
     GRID,
     INTERPOLATIONS,
@@ -252,6 +253,14 @@ def test_tiles_of_grey_are_the_whole(mode, overlap, monkeypatch):
     sr = super_resolve(Nearest(), Image.fromarray(pixels), tile=32)
     assert sr.mode == mode
     assert np.abs(np.asarray(sr).astype(int) - pixels.repeat(2, 0).repeat(2, 1)).max() <= 1
+
+
+def test_tiles_of_16_bits_a_colour_are_the_whole(monkeypatch):
+    monkeypatch.setattr(upscale, "tile_overlap", lambda _: (4, 8))
+    pixels = np.random.default_rng(0).integers(0, 65_536, (50, 70, 3), dtype=np.uint16)
+    sr = super_resolve(Nearest(), DeepPicture(pixels), tile=32)
+    difference = np.asarray(sr).astype(int) - pixels.repeat(2, 0).repeat(2, 1)
+    assert sr.mode == "RGB;16" and np.abs(difference).max() <= 1  # float32
 
 
 def test_a_small_picture_is_taken_whole():

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from srkit.files import SrkitError, replacing
+from srkit.files import SrkitError, check_writable, replacing
 from srkit.pictures.deep_colour import (
     EXTRA,
     DeepPicture,
@@ -253,7 +253,7 @@ def plan(sources: Sequence[Path], out: str | Path, suffix: str = "") -> Plan:
         try:
             check_pair(source, target)
             pairs.append((source, target))
-        except PictureError as error:
+        except ValueError as error:
             refused.append(str(error))
     if not pairs:
         more = f" (and {len(refused) - 1} more like it)" if len(refused) > 1 else ""
@@ -267,12 +267,12 @@ def named(path: Path, suffix: str) -> Path:
 
 
 def check_pair(source: Path, target: Path) -> None:
-    """Raise PictureError where a source is absent, or its target cannot be written."""
+    """Raise ValueError where a source is absent, or its target cannot be written."""
     if not source.is_file():
         raise PictureError(f"no picture or folder at {source}: see that the name is right")
     if target.suffix.lower() not in FORMATS:
         raise PictureError(f"{target} ends with none of {', '.join(FORMATS)}: name a format")
-    check_writable(target)
+    check_writable(target, "-o")
 
 
 def listed(source: Path, out: Path) -> list[tuple[Path, Path]]:
@@ -303,15 +303,6 @@ def distinct(pairs: Iterable[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
         taken.add(str(name).casefold())
         numbered.append((source, name))
     return numbered
-
-
-def check_writable(target: Path) -> None:
-    """Raise PictureError where a file cannot be written, its missing folders made."""
-    there = next(folder for folder in target.absolute().parents if folder.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise PictureError(f"{target} cannot be written: {there} is no folder that one may write")
-    if target.is_dir():
-        raise PictureError(f"{target} is a folder: name a file")
 
 
 # --- Writing -------------------------------------------------------------------------------------

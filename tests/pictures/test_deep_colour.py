@@ -7,14 +7,12 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-import torch
 from PIL import ExifTags, Image, ImageCms
-from torch import nn
 
 from srkit.pictures import deep_colour
 from srkit.pictures.deep_colour import DeepPicture, blank, in_8_bits
 from srkit.pictures.picture_files import PictureError, check_fits, read_picture, write_picture
-from srkit.upscale import super_resolve, upscale, visible_colours
+from srkit.upscale import upscale, visible_colours
 
 pytestmark = pytest.mark.skipif(deep_colour.opencv() is None, reason="OpenCV is not installed")
 
@@ -144,27 +142,6 @@ def test_the_inner_tables_of_exif_go_into_a_png_only_and_that_is_said(tmp_path):
     assert write_picture(image, tmp_path / "b.tif") == said
     with Image.open(tmp_path / "b.tif") as written:
         assert written.getexif()[ExifTags.Base.XResolution] == 300
-
-
-class Nearest(nn.Module):
-    """Repeats pixels, 2x."""
-
-    scale = 2
-
-    def __init__(self):
-        super().__init__()
-        self.unused = nn.Parameter(torch.zeros(1))
-
-    def forward(self, lr):
-        return 2 * nn.functional.interpolate(lr, scale_factor=2) - 1
-
-
-def test_a_network_in_tiles_keeps_them(monkeypatch):
-    monkeypatch.setattr("srkit.upscale.tile_overlap", lambda _: (4, 8))
-    pixels = np.random.default_rng(0).integers(0, 65_536, (50, 70, 3), dtype=np.uint16)
-    sr = super_resolve(Nearest(), DeepPicture(pixels), tile=32)
-    difference = np.asarray(sr).astype(int) - pixels.repeat(2, 0).repeat(2, 1)
-    assert sr.mode == "RGB;16" and np.abs(difference).max() <= 1  # float32
 
 
 def test_what_is_transparent_does_not_colour_the_edge():
