@@ -268,15 +268,7 @@ def training_curves(logs: Mapping[str, Sequence[dict]], baseline: float | None =
     `logs` map a model's name to the rows of its log.jsonl; `baseline` is bicubic's PSNR.
     """
     figure = Figure(figsize=(9.6, 3.4), layout="constrained")
-    draw_curves(figure.subplots(1, 3), logs, baseline)
-    return figure
-
-
-def draw_curves(
-    panels: Sequence[Axes], logs: Mapping[str, Sequence[dict]], baseline: float | None = None
-) -> None:
-    """`training_curves` into three panels of another figure."""
-    terms, opinion, quality = panels
+    terms, opinion, quality = figure.subplots(1, 3)
     for model, rows in logs.items():
         name, tint = LABELS[model], colour(model)
         for term, style in LOSS_STYLES.items():
@@ -286,6 +278,7 @@ def draw_curves(
         draw_column(quality, rows, "psnr", f"{name} (EMA)", ".-", color=tint)
         draw_column(quality, rows, "psnr_raw", f"{name} without EMA", ":", color=tint)
     terms.set(yscale="log", title="Loss terms, before their weights", xlabel="update")
+    terms.margins(y=0.5)  # room for the legend
     opinion.set(ylim=(-0.02, 1.02), title="Discriminator: probability of real", xlabel="update")
     quality.set(title="Held-out PSNR (Y, dB)", xlabel="update")
     if baseline is not None:
@@ -296,6 +289,7 @@ def draw_curves(
             axes.legend(fontsize=7)
         else:
             axes.text(0.5, 0.5, "no discriminator", ha="center", transform=axes.transAxes)
+    return figure
 
 
 def draw_column(
