@@ -11,13 +11,13 @@ pictures of the batch are added up. So a picture weighs the same however many lo
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srkit.models.vgg19 import VGG19
+from srkit.settings import Weights
 
 
 def check_same_shape(sr: Tensor, hr: Tensor) -> None:
@@ -106,17 +106,6 @@ def class_loss(class_logits: Tensor, labels: Tensor, reduction: str = "mean") ->
     Shape: (B, classes) logits, (B,) integer labels -> ().
     """
     return F.cross_entropy(class_logits, labels, reduction=reduction)
-
-
-@dataclass(frozen=True)
-class Weights:
-    """The weights of the generator's terms. The defaults are the report's Eq. (5)."""
-
-    mse: float = 1.0
-    content: float = 1.0
-    adversarial: float = 1e-3
-    # Class loss on the generator's prediction; 1e-3 in the author's later code, not in the report.
-    classes: float = 0.0
 
 
 def generator_loss(terms: Mapping[str, Tensor], weights: Weights) -> Tensor:

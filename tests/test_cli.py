@@ -10,11 +10,9 @@ from torch import nn
 
 from srkit.cli import main, parse_setting, parser
 from srkit.cli.pictures import INTERPOLATIONS, MODELS, NETWORKS
-from srkit.cli.training import RECIPES
 from srkit.files import SrkitError
-from srkit.losses import Weights
 from srkit.models import VGG19, build_generator
-from srkit.training import recipes
+from srkit.settings import Weights
 from srkit.training.recipes import recipe
 from srkit.training.run_folder import read_log
 from srkit.weights import load_generator, methods, save_generator
@@ -395,10 +393,6 @@ def test_what_needs_no_torch_is_refused_before_it_is_loaded(arguments, said):
     done = in_a_new_process(arguments.split())
     assert done.returncode == 2 and "torch" not in done.stdout, done
     assert said in done.stderr and done.stderr.count("\n") == 1
-
-
-def test_the_recipes_of_the_command_are_those_there_are():
-    assert {*RECIPES, *(f"{name}-4x" for name in RECIPES)} == set(recipes.RECIPES)
 
 
 def test_all_errors_of_the_package_have_one_base(monkeypatch, capsys):

@@ -5,20 +5,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from srkit.cli.options import Commands, add_command, check_name, chosen_photos, settings_of
-
-# As recipes.RECIPES, which is slow to import.
-RECIPES: tuple[str, ...] = ("srresnet", "srgan", "sr-ugan", "sr-ugan-mse", "sr-ugan-large-batch")
-RECIPES += ("srresnet-same-protocol", "srgan-same-protocol", "modern")
+from srkit.cli.options import Commands, add_command, chosen_photos, settings_of
+from srkit.training.recipe import Recipe
+from srkit.training.recipes import RECIPES, stages
+from srkit.training.variants import VARIANTS, variant
 
 if TYPE_CHECKING:
     from srkit.data.photos import Photos
-    from srkit.training.recipe import Recipe
 
 
 def add_train(commands: Commands) -> None:
     option = add_command(commands, run_train, "train a model by a recipe; resumes by itself")
-    about = f"{', '.join(RECIPES)}; with -4x behind, native 4x"
+    names = ", ".join(name for name in RECIPES if not name.endswith("-4x"))
+    about = f"{names}; with -4x behind, native 4x"
     option("--recipe", "--model", dest="recipe", default="sr-ugan", help=about)
     option("--scale", type=int, help="2 or 4; default: the recipe's")
     option("--preset")
@@ -49,11 +48,6 @@ def run_train(options: Namespace) -> int:
     """`srkit train`: write runs/.../generator.safetensors and print where it is."""
     from srkit import paths
 
-    check_name("recipe", options.recipe.removesuffix("-4x"), RECIPES)
-    from srkit.training import distributed
-    from srkit.training.loop import train_stages
-    from srkit.training.recipes import stages
-
     changes = settings_of(options)
     if options.start_from:
         changes["start_from"] = options.start_from
@@ -61,6 +55,9 @@ def run_train(options: Namespace) -> int:
     plans, plan = plans[-1:] if options.from_scratch else plans, plans[-1]
     out = options.out or paths.runs(options.preset) / plan.folder
     check_outside(out, [options.data, options.held_out or "", *options.keep_out])
+    from srkit.training import distributed
+    from srkit.training.loop import train_stages
+
     photos, held_out = photographs(options, plan)
     names = ("content", "device", "workers", "tensorboard", "minutes", "accept_changed")
     settings = {name: getattr(options, name) for name in names}
@@ -89,7 +86,7 @@ def check_outside(out: Path, sources: Sequence[str]) -> None:
             )
 
 
-def photographs(options: Namespace, plan: "Recipe") -> tuple["Photos", "Photos"]:
+def photographs(options: Namespace, plan: Recipe) -> tuple["Photos", "Photos"]:
     """Those to train on, and those to watch."""
     from srkit.data.leakage import check_apart
     from srkit.data.sources import open_photos
@@ -123,6 +120,11 @@ def add_ablation(commands: Commands) -> None:
 def run_ablation(options: Namespace) -> int:
     """`srkit ablation`: train and measure the variants, print their table, keep the rows."""
     from srkit import paths
+
+    changes, names = settings_of(options), options.variants or VARIANTS
+    plans = {name: variant(name, options.preset, **changes) for name in names}
+    out = options.out or paths.runs(f"ablation-{options.preset}")
+    check_outside(out, [options.data])
     from srkit.data.sources import open_photos
     from srkit.devices import pick_device
     from srkit.evaluation import ablation, results, tables
@@ -132,11 +134,8 @@ def run_ablation(options: Namespace) -> int:
     photos = open_photos(options.data, "train", strict=options.strict)
     held_out = chosen_photos(options, "val")
     networks, note = available_inception(device)
-    out = options.out or paths.runs(f"ablation-{options.preset}")
     print(f"{len(photos)} photographs, {len(held_out)} held out, on {device}; {note}")
     run = results.Run("ablation", options.preset, device=device)
-    changes, names = settings_of(options), options.variants or ablation.VARIANTS
-    plans = {name: ablation.variant(name, options.preset, **changes) for name in names}
     files = ablation.train_variants(
         plans, options.seeds, photos, held_out, out, run, options.content
     )

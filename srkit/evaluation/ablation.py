@@ -14,36 +14,8 @@ from srkit.data.photos import Photos
 from srkit.evaluation import results
 from srkit.evaluation.measure import measure
 from srkit.fid.inception import FIDInception
-from srkit.losses import Weights
 from srkit.training.loop import in_stages, train_or_load
 from srkit.training.recipe import Recipe
-from srkit.training.recipes import same_images, stages
-
-FULL = "SR-UGAN"
-
-# What is taken away or changed, one at a time; the rest stays as it is.
-VARIANTS: dict[str, dict[str, Any]] = {
-    FULL: {},
-    "without U-Net": {"unet": ()},
-    "without attention": {"attention": False},
-    "residual for dense blocks": {"dense": False},
-    "without class head": {"class_loss": False},
-    "without MSE": {"weights": Weights(mse=0.0)},
-    "adversarial weight 0": {"weights": Weights(adversarial=0.0), "class_loss": False},
-    "four times the batch": {},  # section 7; see `variant`
-}
-
-
-def variant(name: str, preset: str, **changes: Any) -> list[Recipe]:
-    """The stages of one variant; `changes` are `recipes.stages`', and made in all of them.
-
-    Raises ValueError where there is none of that name.
-    """
-    if name not in VARIANTS:
-        raise ValueError(f"unknown variant {name!r}; accepted: {', '.join(VARIANTS)}")
-    *before, last = stages("sr-ugan", preset, **changes | VARIANTS[name])
-    last = same_images(last, 4 * last.batch) if name == "four times the batch" else last
-    return [*before, last]
 
 
 def train_variants(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from srkit.evaluation import results
-from srkit.evaluation.ablation import VARIANTS
 from srkit.evaluation.results import METRICS, Row, markdown, metric_of, only, select
 from srkit.fid.features import PROTOCOLS
 from srkit.files import lock, write_text
+from srkit.training.variants import VARIANTS
 from srkit.weights import TWICE, label, methods
 
 Table = tuple[list[str], list[list[str]]]  # header, body

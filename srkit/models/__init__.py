@@ -8,15 +8,12 @@ from srkit.models.blocks import (
     ResidualBlock,
     UNetBlock,
     UpBlock,
-    check_scale,
     conv,
 )
 from srkit.models.build import (
-    DISCRIMINATORS,
     GENERATORS,
     build_discriminator,
     build_generator,
-    check_model,
     quick_start,
 )
 from srkit.models.inference import (

@@ -10,13 +10,6 @@ def conv(channels_in: int, channels_out: int, kernel: int = 3, **options) -> nn.
     return nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, **options)
 
 
-def check_scale(scale: int) -> int:
-    """Return the number of x2 stages. Raises ValueError unless scale is 2 or 4."""
-    if scale not in (2, 4):
-        raise ValueError(f"scale must be 2 or 4, not {scale}")
-    return {2: 1, 4: 2}[scale]
-
-
 # --- SRGAN: Ledig et al. (2016), the report's Figure 1 -------------------------------------------
 
 

@@ -7,7 +7,8 @@ The generator takes a low-resolution batch, (B, 3, H, W) in [0, 1], of any H and
 
 from torch import Tensor, nn
 
-from srkit.models.blocks import ResidualBlock, check_scale, conv
+from srkit.models.blocks import ResidualBlock, conv
+from srkit.settings import check_scale
 
 
 class SRGANGenerator(nn.Module):

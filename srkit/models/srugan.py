@@ -14,9 +14,9 @@ from srkit.models.blocks import (
     DownBlock,
     UNetBlock,
     UpBlock,
-    check_scale,
     conv,
 )
+from srkit.settings import check_scale
 
 
 class SRUGANGenerator(nn.Module):

@@ -8,12 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from srkit.evaluation.ablation import FULL, VARIANTS
 from srkit.evaluation.results import REPORT_FID, Row, select, value
 from srkit.evaluation.tables import Setting, by_setting
 from srkit.fid.features import PROTOCOLS
 from srkit.notebook.figures import colour
 from srkit.notebook.sampling import TRUTH, Coverage
+from srkit.training.variants import FULL, VARIANTS
 from srkit.weights import LABELS
 
 STYLES = {"pytorch": ("tab:blue", 3.0), "tf": ("tab:green", 1.2), "clean": ("tab:purple", 1.2)}

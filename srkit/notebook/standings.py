@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from srkit.evaluation.ablation import FULL
 from srkit.evaluation.results import Row, select
 from srkit.evaluation.tables import by_method, by_setting, largest_factor
 from srkit.notebook.findings import apart, listed, ranked, times
+from srkit.training.variants import FULL
 from srkit.weights import LABELS, TWICE
 
 

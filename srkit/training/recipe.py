@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from srkit.files import SrkitError
-from srkit.losses import Weights
-from srkit.models.blocks import check_scale
-from srkit.models.build import DISCRIMINATORS, check_model, check_settings
+from srkit.settings import DISCRIMINATORS, Weights, check_model, check_scale, check_settings
 
 
 class TrainingError(SrkitError, RuntimeError):

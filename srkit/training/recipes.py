@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from srkit.losses import Weights
-from srkit.models.blocks import check_scale
 from srkit.paths import check_preset
+from srkit.settings import Weights, check_scale
 from srkit.training.recipe import Recipe
 
 # What each model changes against the fields' defaults, which are SR-UGAN's by the report.

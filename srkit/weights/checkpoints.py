@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from srkit import paths
 from srkit.files import lock, replacing, sha256, write_text
-from srkit.models.build import build_generator, check_settings
+from srkit.models.build import build_generator
+from srkit.settings import check_settings
 from srkit.weights.table import METHODS, methods
 from srkit.weights.third_party import WeightsError, check_finite
 

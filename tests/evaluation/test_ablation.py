@@ -10,9 +10,10 @@ from PIL import Image
 from srkit.cli import main
 from srkit.data import Photos
 from srkit.evaluation import results
-from srkit.evaluation.ablation import FULL, VARIANTS, train_variants, variant
+from srkit.evaluation.ablation import train_variants
 from srkit.models import Attention, DenseBlock, UNetBlock, build_generator
 from srkit.training.recipes import recipe
+from srkit.training.variants import FULL, VARIANTS, variant
 from srkit.weights import load_generator
 
 

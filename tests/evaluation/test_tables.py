@@ -5,9 +5,9 @@ from itertools import product
 import pytest
 
 from srkit.evaluation import results, tables
-from srkit.evaluation.ablation import FULL
 from srkit.evaluation.results import Run
 from srkit.evaluation.tables import Column, pivot
+from srkit.training.variants import FULL
 
 
 def row(method, metric, number, stage="report", **facts):

@@ -9,12 +9,12 @@ from torch.nn.utils.parametrize import remove_parametrizations
 
 from srkit import losses, models
 from srkit.models import (
-    DISCRIMINATORS,
     SRGANDiscriminator,
     SRUGANDiscriminator,
     UNetDiscriminator,
     build_discriminator,
 )
+from srkit.settings import DISCRIMINATORS
 
 SIZES = [(96, 96), (33, 70), (16, 17), (1, 5), (1, 1), (7, 9)]
 

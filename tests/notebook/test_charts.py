@@ -8,10 +8,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from srkit.evaluation.ablation import FULL
 from srkit.evaluation.results import Run
 from srkit.notebook import charts
 from srkit.notebook.sampling import TRUTH, Coverage
+from srkit.training.variants import FULL
 
 
 def row(method, metric, number, **facts):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from srkit.evaluation.ablation import FULL
 from srkit.evaluation.results import Run
 from srkit.notebook import standings
+from srkit.training.variants import FULL
 
 
 def rows_of(metric, numbers, **facts):
