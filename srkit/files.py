@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import socket
+import tempfile
 import threading
 import time
 import urllib.request
@@ -37,7 +38,8 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    name = f"{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}.part"  # a name has 255 bytes
+    part = path.with_name(name)
     try:
         with part.open("xb") as file:
             yield file
@@ -70,14 +72,19 @@ def write_text(path: str | Path, text: str) -> None:
 
 def check_writable(path: Path, option: str) -> None:
     """Raise ValueError, naming the option, where a file cannot be written there, its missing
-    folders made."""
-    there = next(folder for folder in path.absolute().parents if folder.exists())
-    if path.is_dir():
+    folders made: nothing else tells of /proc, say, than a file that is tried."""
+    if os.path.isdir(path):
         raise ValueError(f"{option} {path} is a folder; name a file in it, such as a{path.suffix}")
-    if not there.is_dir() or not os.access(there, os.W_OK):
+    there = next(folder for folder in path.absolute().parents if os.path.exists(folder))
+    try:
+        with suppress(FileNotFoundError):
+            path.lstat()  # its name may be too long
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
         raise ValueError(
-            f"{option} {path} cannot be written: {there} is no folder to write in; name another"
-        )
+            f"{option} {path} cannot be written: {there} is no folder to write it in"
+            f" ({error.strerror}); name another"
+        ) from error
 
 
 def sha256(path: str | Path) -> str:

@@ -8,8 +8,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from srkit import fid
 from srkit.cli import main, parse_setting, parser
-from srkit.cli.pictures import INTERPOLATIONS, MODELS, NETWORKS
+from srkit.cli.pictures import INTERPOLATIONS, LAYERS, MODELS, NETWORKS, PROTOCOLS
+from srkit.fid import inception
 from srkit.files import SrkitError
 from srkit.models import VGG19, build_generator
 from srkit.settings import Weights
@@ -275,6 +277,8 @@ def test_a_good_setting(text, expected):
         (["upscale", "--help"], 0, "--precision {auto,bf16,fp32}"),
         (["train", "--colour"], 2, "unrecognized arguments: --colour"),
         (["bench", "speed"], 2, "invalid choice: 'speed'"),
+        (["fid", "a", "b", "--protocol", "pil"], 2, "invalid choice: 'pil'"),
+        (["fid", "a", "b", "--layer", "3"], 2, "invalid choice: 3"),
         ([], 2, "required: COMMAND"),
     ],
 )
@@ -385,14 +389,42 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
         ("report --data nowhere", "no photo folder at nowhere"),
         ("ablation --seeds 0 -1", "--seeds must be a number of 0 or more, not -1"),
         ("pack --out a --short-side 0", "--short-side must be a number of 1 or more"),
-        (f"pack --out {__file__}", "test_cli.py is no folder to write in"),
+        (f"pack --out {__file__}", "test_cli.py is no folder to write it in"),
         ("bench fid --rounds 0", "--rounds must be a number of 1 or more"),
+        ("train --set batch=0", "batch must be 1 or more, not 0"),
+        ("train --preset cpu --set-before crop=33", "crop must be a multiple of the scale"),
+        ("train --set colour=1", "expected FIELD=VALUE with one of blocks"),
+        ("train --model srgan-4x --scale 2", "is for 4x, not 2x"),
+        ("train --out /proc/x", "--out /proc/x/lock cannot be written: /proc is no folder to"),
+        ("train --data . --out here", "lies in the photographs' own folder"),
+        ("ablation --variants nothing", "unknown variant 'nothing'; accepted: SR-UGAN, without"),
+        ("ablation --data . --out here", "lies in the photographs' own folder"),
+        ("evaluate --methods srgan --scale 3", "no 3x checkpoint of srgan; accepted: 2x and 4x"),
+        ("evaluate --record /proc/x/a.json", "/proc is no folder to write it in"),
+        ("fid . . --bootstrap 3", "--bootstrap must be a number of 10 or more"),
+        ("fid . . --paired", "--paired is for --kid or --bootstrap"),
+        ("fid . . --weights nowhere", "nothing at nowhere (--weights)"),
+        ("pack --out a --short-side 9", "the embedded photographs are tiles of one size"),
+        ("ship nowhere", "no nowhere/generator.safetensors: name the folder of a run"),
+        ("models nothing", "unknown network 'nothing'; accepted: sr-ugan"),
     ],
 )
 def test_what_needs_no_torch_is_refused_before_it_is_loaded(arguments, said):
     done = in_a_new_process(arguments.split())
     assert done.returncode == 2 and "torch" not in done.stdout, done
     assert said in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_what_fid_takes_is_what_there_is():
+    assert list(PROTOCOLS) == list(fid.PROTOCOLS) and list(LAYERS) == list(inception.LAYERS)
+
+
+def test_an_error_of_the_system_says_what_to_do(monkeypatch, capsys):
+    error = OSError(5, "Input/output error", "photo.png")
+    monkeypatch.setattr("srkit.evaluation.cards.overview", fails(error))
+    assert main(["models"]) == 2
+    said = "srkit: photo.png: Input/output error; see that it is there and yours, or name another"
+    assert capsys.readouterr().err == f"{said}\n"
 
 
 def test_all_errors_of_the_package_have_one_base(monkeypatch, capsys):

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from srkit import files
-from srkit.files import LockedError, download, lock, replacing
+from srkit.files import LockedError, check_writable, download, lock, replacing
 
 # --- Writing -------------------------------------------------------------------------------------
 
@@ -27,6 +28,23 @@ def test_a_full_disk_is_named_with_the_file_and_its_size(tmp_path):
             file.write(b"half")
             raise OSError(errno.ENOSPC, "No space left on device")
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_of_255_bytes_is_written(tmp_path):
+    path = tmp_path / ("ü" * 125 + "n.png")
+    with replacing(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("place", ["/proc/a.png", "{tmp}/file/a.png", "{tmp}/" + "a" * 256])
+def test_a_place_where_no_file_can_be_is_named(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    path = Path(place.format(tmp=tmp_path))
+    with pytest.raises(ValueError, match=r"-o .* cannot be written: .* \(.+\); name another"):
+        check_writable(path, "-o")
+    check_writable(tmp_path / "new" / "a.png", "-o")
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]  # nothing is left of the try
 
 
 # --- Locks ---------------------------------------------------------------------------------------

@@ -22,10 +22,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_outputs(options)
         return options.run(options)
     except (SrkitError, ValueError, OSError) as error:
-        print(f"srkit: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        print(f"srkit: {' '.join(in_words(error).splitlines())}", file=sys.stderr)
         return getattr(error, "exit_code", 2)
     except KeyboardInterrupt:
         return 130
+
+
+def in_words(error: Exception) -> str:
+    """What an error says; of one that the system reported, too, with what to do."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        what = " and ".join(str(name) for name in (error.filename, error.filename2) if name)
+        return f"{what}: {error.strerror}; see that it is there and yours, or name another"
+    return str(error)
 
 
 def parser() -> ArgumentParser:

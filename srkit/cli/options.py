@@ -58,7 +58,7 @@ def chosen_photos(options: Namespace, split: str) -> "Photos":
 
 # The least value of the options that take numbers.
 LEAST = {"scale": 1, "photographs": 1, "rounds": 1, "batch": 1, "tile": 1, "minutes": 0}
-LEAST |= {"seeds": 0, "short_side": 1, "per_class": 1, "workers": -1}
+LEAST |= {"bootstrap": 10, "seeds": 0, "short_side": 1, "per_class": 1, "workers": -1}
 
 NO_FILE = ("auto", "torchvision", "untrained")  # what --content takes that is none
 
@@ -88,6 +88,8 @@ def check_inputs(options: Namespace) -> None:
         file = given.get(name, "auto")
         if file not in NO_FILE and not Path(file).is_file():
             raise ValueError(f"no file at {file} (--{name.replace('_', '-')}): name another")
+    if not Path(weights := given.get("weights", ".")).exists():
+        raise ValueError(f"nothing at {weights} (--weights): name an Inception file or its folder")
     if isinstance(out := given.get("out"), Path):  # a folder, of all but upscale
         check_writable(out / "lock", "--out")
 

@@ -17,6 +17,8 @@ INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 NETWORKS = ("srresnet", "srgan", "sr-ugan", "sr-ugan-large-batch")
 MODELS = (*INTERPOLATIONS, *NETWORKS, "leftthomas-srgan")  # as METHODS, which is slow to import
 
+PROTOCOLS, LAYERS = ("pytorch", "tf", "clean"), (64, 192, 768, 2048)  # those of srkit.fid
+
 # What a picture can fail at while the others go on; RuntimeError is torch's, out of memory.
 PICTURE_ERRORS = (ValueError, OSError, MemoryError, RuntimeError)
 
@@ -66,21 +68,26 @@ def run_upscale(options: Namespace) -> int:
 def model_and_scale(options: Namespace) -> tuple[str, int | None]:
     """The model, "" for what a checkpoint holds, and the scale, None for the checkpoint's. Raises
     ValueError where there is no such model, or not at that scale."""
-    from srkit import paths
-
     file, model = options.checkpoint, options.model or ("" if options.checkpoint else "sr-ugan")
     if model:
         check_name("model", model, MODELS)
     scale = options.scale or (4 if options.twice else None if file else 2)
     if options.twice and scale != 4:
         raise ValueError(f"--twice enlarges 4 times, not {scale}")
-    if model in NETWORKS and not file:
-        there = {int(f.stem[-1]) for f in paths.CHECKPOINTS.glob(f"{model}_x?.safetensors")}
-        if (2 if options.twice else scale) not in there:
-            known = " and ".join(f"{one}x" for one in sorted(there)) or "none"
-            twice = ", or 4x with --twice" if scale == 4 and 2 in there else ""
-            raise ValueError(f"no {scale}x checkpoint of {model}; accepted: {known}{twice}")
+    if scale and not file:
+        check_shipped(model, 2 if options.twice else scale)
     return model, scale
+
+
+def check_shipped(model: str, scale: int) -> None:
+    """Raise ValueError where a network of ours has no shipped checkpoint of a scale."""
+    from srkit.paths import CHECKPOINTS
+
+    there = sorted(int(file.stem[-1]) for file in CHECKPOINTS.glob(f"{model}_x?.safetensors"))
+    if model in NETWORKS and scale not in there:
+        known = " and ".join(f"{one}x" for one in there) or "none"
+        twice = ", or 4x by the 2x network twice" if scale == 4 and 2 in there else ""
+        raise ValueError(f"no {scale}x checkpoint of {model}; accepted: {known}{twice}")
 
 
 def sources_and_target(options: Namespace) -> tuple[list[Path], str]:
@@ -164,6 +171,11 @@ def add_models(commands: Commands) -> None:
 
 def run_models(options: Namespace) -> int:
     """`srkit models`: the model card of one network, or a list of all."""
+    from srkit.paths import CHECKPOINTS
+
+    if options.name:
+        stems = sorted(file.stem for file in CHECKPOINTS.glob("*_x?.safetensors"))
+        check_name("network", options.name, (*stems, *dict.fromkeys(s[:-3] for s in stems)))
     from srkit.evaluation.cards import cards, overview
 
     print(cards(options.name) if options.name else overview(), end="")
@@ -174,7 +186,7 @@ def add_evaluate(commands: Commands) -> None:
     option = add_command(commands, run_evaluate, "measure methods on photographs")
     option("--data")
     option("--name", help="of the data set in the rows; default: the folder's")
-    option("--split", default="all", help="train, val or all")
+    option("--split", default="all", choices=("train", "val", "all"))
     option("--strict")
     option("--photographs", type=int, help="how many to measure; default: all")
     option("--scale", type=int, default=2)
@@ -192,7 +204,9 @@ def add_evaluate(commands: Commands) -> None:
 def run_evaluate(options: Namespace) -> int:
     """`srkit evaluate`: print the table, and keep its rows where told to."""
     for method in options.methods or ():
-        check_name("model", method.removesuffix(" twice"), (*MODELS, "hr"))
+        name = method.removesuffix(" twice")
+        check_name("model", name, (*MODELS, "hr"))
+        check_shipped(name, options.scale if name == method else 2)
     from srkit.devices import pick_device
     from srkit.evaluation import lpips, measure, results, tables
 
@@ -228,8 +242,9 @@ def add_fid(commands: Commands) -> None:
     option = add_command(commands, run_fid, "the FID between two sets of photographs")
     option("a", metavar="A", help="folder of photographs, or saved statistics (.npz)")
     option("b", metavar="B", nargs="?", help="the same; may be left out with --save")
-    option("--protocol", help="pytorch, tf or clean; default: the files', or pytorch")
-    option("--layer", type=int, help="2048, 768, 192 or 64; default: the files', or 2048")
+    about = "what pictures are resized by; default: the files', or pytorch"
+    option("--protocol", choices=PROTOCOLS, help=about)
+    option("--layer", type=int, choices=LAYERS, help="default: the files', or 2048")
     default = "$SRKIT_INCEPTION, torch's cache, or a download (91 MB)"
     option("--weights", help=f"Inception file or its folder; default: {default}")
     option("--save", type=Path, metavar="FILE", help="keep A's statistics as .npz")
@@ -250,6 +265,8 @@ def run_fid(options: Namespace) -> int:
     for path in filter(None, (options.a, options.b)):
         if not Path(path).exists():
             raise ValueError(f"no folder of photographs or saved statistics at {path}")
+    if options.paired and not (options.kid or options.bootstrap):
+        raise ValueError("--paired is for --kid or --bootstrap; an FID knows no pairs")
     import dataclasses
     import json
     import warnings

@@ -154,10 +154,12 @@ def add_ship(commands: Commands) -> None:
 
 def run_ship(options: Namespace) -> int:
     """`srkit ship`: into the package's checkpoints, with the time that the run has taken."""
+    source = options.folder / "generator.safetensors"
+    if not source.is_file():
+        raise ValueError(f"no {source}: name the folder of a run that has been trained")
     from srkit.training.run_folder import minutes_of
     from srkit.weights import load_generator, ship
 
-    source = options.folder / "generator.safetensors"
     name = options.name or load_generator(source)[1]["training"].get("recipe", {}).get("name")
     if not isinstance(name, str):
         raise ValueError(f"{source} does not say the name of its recipe: give --name")
@@ -182,9 +184,6 @@ def run_pack(options: Namespace) -> int:
     """`srkit pack`: a packed set a split, in OUT/train and OUT/val, where `packed:OUT` looks."""
     import time
 
-    from srkit.data.packed import PIXELS, is_packed, pack
-    from srkit.data.sources import open_photos
-
     changes = {"per_class": options.per_class, "short_side": options.short_side}
     if options.data == "embedded" and any(changes.values()):
         raise ValueError(
@@ -193,6 +192,9 @@ def run_pack(options: Namespace) -> int:
         )
     if "train" not in options.split and any(changes.values()):
         raise ValueError("--short-side and --per-class are for the train split; val is kept whole")
+    from srkit.data.packed import PIXELS, is_packed, pack
+    from srkit.data.sources import open_photos
+
     sets = {}
     for split in dict.fromkeys(options.split):
         own = changes if split == "train" else {}

@@ -1,5 +1,6 @@
 """Measure methods on photographs under one protocol: the rows behind Figure 3."""
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
@@ -194,6 +195,11 @@ def predictions(
         if name != "hr":
             lr = bicubic_lr_pil(hr, scale)
             sr = enlarge(lr, name, scale, run.preset, run.device, checkpoint)
+            if metrics.psnr(sr, hr, "y", scale) == math.inf:
+                raise DataError(
+                    f"{photos.name}: {name} predicts {describe(photos, number)} without any error,"
+                    " so that its PSNR, and the mean over all, is infinite: leave it out"
+                )
         yield sr, hr
 
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from srkit.files import lock, write_text
 from srkit.paths import commit
 
@@ -88,6 +86,8 @@ class Run:
         Values, and pairs of them such as intervals, are kept to 6 digits.
         Raises ValueError where the value is not finite.
         """
+        import torch  # slow: results are looked at before that is worth the while
+
         if not math.isfinite(value):
             raise ValueError(f"{metric} of {method} is {value}: not a measurement")
         for name, item in facts.items():

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from srkit.data.crops import Pairs, Steps, centre_crops, lr_and_hr
 from srkit.data.images import DataError
 from srkit.data.leakage import check_apart
+from srkit.data.packed import AGAIN
 from srkit.data.photos import Photos
 from srkit.devices import pick_device
 from srkit.files import lock
@@ -116,6 +117,7 @@ def decoded(batches: Iterable[tuple[Tensor, Tensor]], run: Run) -> Iterator[tupl
         last = str(error).strip().rpartition("\n")[2]  # a loading process sends its traceback, too
         what = last.removeprefix(f"{DataError.__module__}.{DataError.__name__}: ")
         how = "use fewer --workers" if lost else "remove it and add --accept-changed-photos"
+        how = "run the same command after that" if AGAIN in what else how
         state = f"saved at step {run.state.step}" if saved else "nothing was lost"
         raise TrainingError(f"{what}; {state}, to go on {how}") from error
 

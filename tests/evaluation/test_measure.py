@@ -54,6 +54,14 @@ def test_a_photograph_that_cannot_be_measured_is_named(odd, why):
         measure.measure(["bicubic"], some, 2, RUN)
 
 
+def test_a_photograph_that_is_predicted_perfectly_is_named():
+    nearly = np.full((32, 32, 3), 200, np.uint8)
+    nearly[0, 0] = 201  # in the border that PSNR leaves out
+    some = Photos("odd", [photos(1)[0], nearly], [0, 0], ["noise"])
+    with pytest.raises(DataError, match=r"bicubic predicts photograph 1 without any error.*leave"):
+        measure.measure(["bicubic"], some, 2, RUN)
+
+
 def test_hr_against_itself_is_zero_and_every_row_is_stamped():
     rows = measure.measure(["nearest"], photos(), 2, results.Run(seed=3))
     assert results.value(rows, method="hr", metric="Patch Frechet distance") == 0

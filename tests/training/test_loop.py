@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 from dataclasses import asdict, replace
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from srkit import losses
 from srkit.data import Photos, bicubic_lr, norm, to_tensor
+from srkit.data.packed import PIXELS, PackedItems, pack
 from srkit.data.readable import readable
 from srkit.files import LockedError, sha256
 from srkit.losses import Weights
@@ -392,6 +394,25 @@ def test_a_photograph_that_cannot_be_decoded_stops_a_run_that_is_saved(tmp_path,
     assert re.match(said, str(caught.value)), caught.value
     rest = files(tmp_path / "set", [name for name in names if name != bad.name])
     loop.train(smoke(), rest, held_out, out, device="cpu", accept_changed=True)
+    assert saved(out)["step"] == 6
+
+
+def test_a_damaged_packed_set_stops_a_run_that_goes_on_with_it_packed_again(tmp_path):
+    some, held_out, out, folder = photos(8), photos(2, seed=1), tmp_path / "out", tmp_path / "set"
+    order = np.random.default_rng((0, 0, 0)).permutation(8)  # of the first epoch
+    pixels = bytearray((pack(some, folder) / PIXELS).read_bytes())
+    pixels[len(pixels) // 8 * int(order[6])] ^= 1
+    (folder / PIXELS).write_bytes(pixels)
+
+    def packed():
+        return replace(some, items=PackedItems(folder))
+
+    said = "remove that folder and pack again; saved at step 3, to go on run the same command after"
+    with pytest.raises(TrainingError, match=said):
+        loop.train(smoke(), packed(), held_out, out, device="cpu")
+    shutil.rmtree(folder)
+    pack(some, folder)
+    loop.train(smoke(), packed(), held_out, out, device="cpu")
     assert saved(out)["step"] == 6
 
 
