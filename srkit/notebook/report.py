@@ -11,7 +11,6 @@ from typing import Any
 import nbformat
 import papermill
 from ipykernel.kernelspec import write_kernel_spec
-from nbconvert import HTMLExporter
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
@@ -20,6 +19,7 @@ from srkit import paths
 from srkit.data.sources import NAMED, open_photos
 from srkit.evaluation import results, tables
 from srkit.files import SrkitError, lock
+from srkit.notebook.offline import as_html
 from srkit.notebook.session import SMALLEST
 from srkit.paths import check_preset, shown
 
@@ -145,7 +145,7 @@ def run_notebook(source: Path, folder: Path, parameters: Mapping[str, Any], pres
     except Exception as error:  # a cell that took too long, or a kernel that died
         failure = f"{source.name}: {type(error).__name__}: {error}"
     if target.is_file():
-        page, _ = HTMLExporter().from_notebook_node(nbformat.read(target, as_version=4))
+        page = as_html(nbformat.read(target, as_version=4))
         target.with_suffix(".html").write_text(page, encoding="utf-8")
     if failure:
         raise NotebookError(f"{failure}\nwhat ran before it is kept in {target}")

@@ -19,7 +19,7 @@ from sphinx.application import Sphinx
 
 import srkit
 from srkit import paths
-from srkit.notebook import charts, diagrams, figures, live
+from srkit.notebook import charts, diagrams, figures, live, offline
 from srkit.notebook.report import notebook_files
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -256,11 +256,8 @@ def inline_equation(translator: Any, node: nodes.math) -> None:
 
 
 def equation(translator: Any, node: nodes.math_block) -> None:
-    """Write an equation that stands by itself, with its number at the right."""
-    text, tag, number = node.astext().partition(r"\tag")
-    number = f"<span>({number.strip(' {}')})</span>" if tag else ""
-    drawn = convert(text, display="block")
-    translator.body.append(f'<div class="math">{drawn}{number}</div>')
+    """Write an equation that stands by itself."""
+    translator.body.append(offline.equation(node.astext()))
     raise nodes.SkipNode
 
 

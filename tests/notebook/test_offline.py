@@ -1,0 +1,32 @@
+"""Notebooks as HTML that needs no network."""
+
+import re
+
+from nbformat import v4
+
+from srkit.notebook.offline import as_html, equation
+
+CELLS = [
+    v4.new_markdown_cell(
+        "# Title\n\nInline $d^2$, and\n\n$$a = \\sum_i b_i \\tag{9}$$\n\nsome `$x`."
+    ),
+    v4.new_code_cell("1", outputs=[v4.new_output("display_data", {"text/markdown": "so $z$"})]),
+]
+
+
+def test_equations_are_drawn_without_a_script():
+    page = as_html(v4.new_notebook(cells=CELLS))
+    assert page.count("<math") == 3 and "<code>$x</code>" in page
+    assert "<span>(9)</span></div>" in page
+
+
+def test_nothing_is_loaded():
+    widgets = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+    page = as_html(v4.new_notebook(cells=CELLS, metadata={"widgets": widgets}))
+    assert re.findall(r'<(?:script|link|img)[^>]*(?:src|href)="(?!data:)', page) == []
+    assert not re.search(r"cdnjs|unpkg|jsdelivr|import\(", page)
+
+
+def test_an_equation_has_its_number_at_the_right():
+    assert equation("x\\tag{2}").endswith("</math><span>(2)</span></div>")
+    assert "<span>" not in equation("x")
