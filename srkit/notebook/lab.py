@@ -17,15 +17,18 @@ from srkit.notebook.report import notebook_files, use_this_python
 from srkit.paths import shown
 
 START = "start.md"
+TEACHER = "for-the-teacher.md"
 AS_GIVEN = ".as_given"  # the notebooks as they were copied: what differs from them is a student's
 
-# Markdown opens as a page and not as text; nothing asks Jupyter's network for news.
+# Markdown opens as a page and not as text; nothing asks Jupyter's network for news; what a reader
+# has predicted is saved with the notebook.
 SETTINGS = {
     "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
     "@jupyterlab/apputils-extension:notification": {
         "fetchNews": "false",
         "checkForUpdates": False,
     },
+    "@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": True},
 }
 
 PAGE = """# Image super-resolution, notebook by notebook
@@ -37,6 +40,8 @@ menu *Run* runs them all.
 
 This is your own copy: change what you like. To begin a notebook anew, rename yours or delete it,
 and open the lab again.
+
+[For the teacher]({teacher}): times, prerequisites, answers and questions to discuss.
 """
 
 
@@ -63,8 +68,8 @@ def lab(options: Sequence[str] = ()) -> int:
 
 def copy_notebooks(folder: Path) -> None:
     """Bring a student's copy up to date: what is not there yet, what came newly and was not touched
-    since it was copied, and the start page. What a student has changed stays, and is named where
-    there is a newer one."""
+    since it was copied, the start page and the teacher's. What a student has changed stays, and is
+    named where there is a newer one."""
     given = folder / AS_GIVEN
     given.mkdir(parents=True, exist_ok=True)
     files = notebook_files()
@@ -78,6 +83,7 @@ def copy_notebooks(folder: Path) -> None:
             print(f"there is a newer {original.name}; yours stays in {shown(mine)}: rename it and")
             print("open the lab again to have both")
     (folder / START).write_text(start_page(files), encoding="utf-8")
+    shutil.copyfile(paths.notebooks() / "README.md", folder / TEACHER)
 
 
 def start_page(files: Sequence[Path]) -> str:
@@ -90,4 +96,4 @@ def start_page(files: Sequence[Path]) -> str:
         takes = re.search(r"\*\*Takes\*\*,?\s+(.+?)(?:[.;]\s|[.;]?$)", text, re.DOTALL)
         time = f"<br>Takes {' '.join(takes[1].split())}." if takes else ""
         lines.append(f"**[{title}]({file.name})**{time}")
-    return PAGE.format(contents="\n\n".join(lines))
+    return PAGE.format(contents="\n\n".join(lines), teacher=TEACHER)

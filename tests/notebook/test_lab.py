@@ -19,6 +19,7 @@ def clone(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("SRKIT_ROOT", str(tmp_path))
     (tmp_path / "notebooks").mkdir()
     write(tmp_path / "notebooks" / "01_first.ipynb", "# 1. Why?", "**Takes** a minute.")
+    (tmp_path / "notebooks" / "README.md").write_text("# For the teacher")
     return tmp_path
 
 
@@ -50,7 +51,7 @@ def test_the_start_page_has_every_notebook_in_order_with_its_time():
     page = lab.start_page(notebook_files())
     places = [page.index(f"]({file.name})") for file in notebook_files()]
     assert places == sorted(places) and len(places) == 6
-    assert page.count("Takes ") == 6
+    assert page.count("Takes ") == 6 and f"]({lab.TEACHER})" in page
     assert "[1. What can be had without learning?](01_interpolation_baselines.ipynb)" in page
 
 
@@ -67,6 +68,7 @@ def test_lab_hands_its_options_on_and_starts_as_root_too(clone, monkeypatch, giv
     assert command[-2:] == given[-2:] and "--" not in command
     assert ("--allow-root" in command) == (user == 0)
     assert folder == clone / "my-notebooks" and (folder / "start.md").is_file()
+    assert (folder / lab.TEACHER).read_text() == "# For the teacher"
     assert paths.figures("demo") == folder / "figures"
     assert paths.figures() == clone / "figures"
 
