@@ -110,7 +110,7 @@ def explore_edge(methods: Sequence[str]) -> Frames:
 
     def draw(place: float) -> Drawing:
         row, places, levels = figures.edge_curves(methods, place=place)
-        scene = ("line", "#999999", "the scene", [2.5, 60, place, 60, place, 190, 8.5, 190])
+        scene = ("line", "#7fb77f", "the scene", [2.5, 60, place, 60, place, 190, 8.5, 190])
         seen = (places > 2.5) & (places < 8.5)
         curves = [
             ("line", figures.colour(m), LABELS[m], np.stack([places, v], 1)[seen].ravel())

@@ -1,11 +1,12 @@
 // Frames made beforehand, one for every position of a few sliders: pictures, or shapes in fixed axes.
 // Some sliders are dragged in the frame itself.
 
-const PLOT = { left: 62, right: 748, top: 34, width: 760 };
+// The drawing's width and edges, in pixels where the page has that much room: on a phone it has less.
+const ROOMY = { left: 62, right: 748, top: 34, width: 760 }, NARROW = { left: 44, right: 352, top: 30, width: 360 };
 
 function frames(data, kernel) {
   const at = data.controls.map((control) => control.start);
-  const drawn = data.axes ? axesOf(data.axes) : el("img", { class: "frame", draggable: "false" });
+  const drawn = data.axes ? axesOf(data.axes) : el("img", { class: data.captions.length ? "frame pixels" : "frame", draggable: "false" });
   const node = data.axes ? drawn.node : drawn;
   const sliders = data.controls.map((control, n) => slider(control.label, {
     min: 0, max: control.values.length - 1, value: control.start, say: (i) => control.values[i],
@@ -44,13 +45,14 @@ function frames(data, kernel) {
   }
   draw();
   const captions = el("div", { class: "captions" }, ...data.captions.map((text) => el("span", {}, text)));
+  const wide = 290 * data.captions.length || 880;
   return el("div", { class: "page", role: "group", "aria-label": data.title },
-    el("div", { class: "column" }, node, captions), el("div", { class: "column" }, ...sliders.map((one) => one.node)));
+    el("div", { class: "column", style: `max-width:${wide}px` }, node, drawn.legend ?? captions), el("div", { class: "column" }, ...sliders.map((one) => one.node)));
 }
 
-/** Fixed axes: { node, show(frame, text), xOf(share of the width) }. */
+/** Fixed axes: { node, legend, show(frame, text), xOf(share of the width) }. */
 function axesOf({ x, y, xlabel, ylabel, equal }) {
-  const { left, right, top, width } = PLOT, unit = (right - left) / (x[1] - x[0]);
+  const { left, right, top, width } = innerWidth < 700 ? NARROW : ROOMY, unit = (right - left) / (x[1] - x[0]);
   const bottom = equal ? top + unit * (y[1] - y[0]) : top + 240;
   const px = (value) => left + (value - x[0]) * unit;
   const tall = (bottom - top) / (y[1] - y[0]), py = (value) => bottom - (value - y[0]) * tall;
@@ -68,8 +70,8 @@ function axesOf({ x, y, xlabel, ylabel, equal }) {
   ticks.push(write(ylabel, { "text-anchor": "middle", transform: `translate(14 ${(top + bottom) / 2}) rotate(-90)` }));
   const clip = svg("clipPath", { id: "inside" }, svg("rect", { x: left, y: top, width: right - left, height: bottom - top }));
   const title = write("", { class: "title", x: left, y: 18 });
-  const legend = svg("g"), shapes = svg("g", { "clip-path": "url(#inside)" });
-  node.append(clip, ...ticks, shapes, legend, title);
+  const legend = el("div", { class: "legend" }), shapes = svg("g", { "clip-path": "url(#inside)" });
+  node.append(clip, ...ticks, shapes, title);
   const draw = {
     line: (tint, n) => svg("polyline", { class: "curve", stroke: tint, points: n.map((v, i) => i % 2 ? py(v) : px(v)).join(" ") }),
     dots: (tint, n) => svg("g", {}, ...n.flatMap((v, i) => i % 2 ? [] : [svg("circle", { class: "spot", cx: px(v), cy: py(n[i + 1]), r: 5, fill: tint })])),
@@ -83,14 +85,7 @@ function axesOf({ x, y, xlabel, ylabel, equal }) {
     title.textContent = frame.title;
     shapes.replaceChildren(...frame.shapes.map(([kind, tint, , numbers]) => draw[kind](tint, numbers)));
     const named = frame.shapes.filter(([, , label]) => label);
-    let from = right;
-    legend.replaceChildren(...named.reverse().flatMap(([, tint, label]) => {
-      const words = write(label, { x: from, y: 18, "text-anchor": "end" });
-      from -= 7.2 * label.length + 10;
-      const spot = svg("circle", { class: "spot", cx: from, cy: 14, r: 5, fill: tint });
-      from -= 18;
-      return [words, spot];
-    }));
+    legend.replaceChildren(...named.map(([, tint, label]) => el("span", {}, el("span", { class: "dot", style: `--tint:${tint}` }), label)));
   }
-  return { node, show, xOf: (share) => x[0] + (share * width - left) / unit };
+  return { node, legend, show, xOf: (share) => x[0] + (share * width - left) / unit };
 }

@@ -47,18 +47,18 @@ function fit(canvas, ratio) {
   return canvas.getContext("2d");
 }
 
-/** Tabs by their labels, moved through with the arrow keys: { list, panels }. */
+/** Tabs by their labels, moved through with the arrow keys: { list, panels, offer(name, whether) }. */
 function tabs(label, contents, shown) {
-  const names = Object.keys(contents);
+  const names = Object.keys(contents), chosen = (button) => button.getAttribute("aria-selected") === "true";
   const buttons = names.map((name) => el("button", { role: "tab", onclick: () => choose(name) }, name));
   const panels = names.map((name) => el("div", { role: "tabpanel", "aria-label": name }, contents[name]));
   const list = el("div", { role: "tablist", "aria-label": label, onkeydown: (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
-    const at = buttons.findIndex((button) => button.getAttribute("aria-selected") === "true");
-    const next = (at + step + names.length) % names.length;
-    choose(names[next]);
-    buttons[next].focus();
+    const offered = buttons.filter((button) => !button.hidden), at = offered.findIndex(chosen);
+    const next = offered[(at + step + offered.length) % offered.length];
+    choose(next.textContent);
+    next.focus();
     event.preventDefault();
   } }, ...buttons);
   function choose(name) {
@@ -69,8 +69,14 @@ function tabs(label, contents, shown) {
     });
     shown(name);
   }
+  function offer(name, whether) {
+    const button = buttons[names.indexOf(name)];
+    if (!button) return;
+    button.hidden = !whether;
+    if (!whether && chosen(button)) choose(names[0]);
+  }
   choose(names[0]);
-  return { list, panels };
+  return { list, panels, offer };
 }
 
 /** PSNR of the square and of the whole picture, on two lines. */
@@ -338,7 +344,7 @@ function between(scene, kernel, busy) {
 
 function drawPlot(plot, scene, path, one) {
   const points = scene.methods.filter((m) => m.distance !== undefined && m.distance !== null);
-  const all = [...points, ...path], [L, R, T, B] = [70, 404, 14, 254];
+  const all = [...points, ...path], [L, R, T, B] = [70, 404, 34, 254];
   const range = (values) => { const [a, b] = [Math.min(...values), Math.max(...values)], edge = 0.1 * (b - a || 1); return [a - edge, b + edge]; };
   const [x0, x1] = range(all.map((p) => p.psnr)), [y0, y1] = range(all.map((p) => p.distance));
   const x = (p) => L + ((p.psnr - x0) / (x1 - x0)) * (R - L), y = (p) => B - ((p.distance - y0) / (y1 - y0)) * (B - T);
@@ -346,7 +352,7 @@ function drawPlot(plot, scene, path, one) {
   const children = [svg("path", { class: "axis", d: `M${L} ${T}V${B}H${R}` })];
   const say = (text, at) => { const node = svg("text", at); node.textContent = text; children.push(node); };
   say("PSNR (dB): right is nearer to the photograph", { x: (L + R) / 2, y: 292, "text-anchor": "middle" });
-  say("patch distance: lower is better", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(12 ${(T + B) / 2}) rotate(-90)` });
+  say("patch distance: lower is better", { x: 8, y: 16 });
   for (const f of [0.1, 0.5, 0.9]) {
     say((x0 + f * (x1 - x0)).toFixed(1), { x: L + f * (R - L), y: B + 18, "text-anchor": "middle" });
     say(whole(y0 + f * (y1 - y0)), { x: L - 8, y: B - f * (B - T) + 4, "text-anchor": "end" });
@@ -415,7 +421,7 @@ function viewer(data, kernel) {
   const split = divider(scene), mix = between(scene, kernel, busy), own = upload(scene, kernel, busy, data.most);
   const contents = { Loupe: el("div", { class: "split" }, photo.node, grid), Divider: split.node };
   if (data.blend) contents["In between"] = mix.node;
-  const { list, panels } = tabs("Ways to compare", contents, later);
+  const { list, panels, offer } = tabs("Ways to compare", contents, later);
   const page = el("div", { class: "page", role: "group", "aria-label": data.title }, el("div", { class: "bar" }, list, own.node), ...panels, status);
 
   async function load(fresh) {
@@ -427,6 +433,7 @@ function viewer(data, kernel) {
     grid.replaceChildren(...tiles.map((one) => one.node));
     split.options();
     mix.load(fresh.blend);
+    offer("In between", fresh.blend); // measured against an HR, which an enlarged photograph lacks
     const [x, y] = fresh.at ?? [(scene.width - data.side) / 2, (scene.height - data.side) / 2];
     photo.put(x, y, data.side);
   }
