@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from srkit.evaluation.results import REPORT_FID, Row, select, value
 from srkit.evaluation.tables import Setting, by_setting
 from srkit.fid.features import PROTOCOLS
-from srkit.notebook.figures import colour
+from srkit.notebook.figures import colour, subplots
 from srkit.notebook.sampling import TRUTH, Coverage
 from srkit.training.variants import FULL, VARIANTS
 from srkit.weights import LABELS
@@ -21,8 +21,7 @@ STYLES = {"pytorch": ("tab:blue", 3.0), "tf": ("tab:green", 1.2), "clean": ("tab
 
 def distance_ratios(rows: Sequence[Row], methods: Sequence[str], metrics: Sequence[str]) -> Figure:
     """Figure 3 as bars: each method's distances over bicubic's, and in grey the report's FIDs."""
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = subplots(8, 3.6)
     width = 0.8 / (len(metrics) + 1)
     for number, metric in enumerate(metrics):
         values = {row["method"]: row["value"] for row in select(rows, metric=metric)}
@@ -51,8 +50,7 @@ def sensitivity(rows: Sequence[Row], method: str = "sr-ugan") -> Figure:
     ratios = {at: number / base[at] for at, number in by_setting(rows, method).items()}
     layers = sorted({layer for _, layer, _, _ in base})
     size = (2.6 * len(layers) + 1.8, 5)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(2, len(layers), squeeze=False, sharex=True, sharey="row")
+    figure, grid = subplots(*size, 2, len(layers), squeeze=False, sharex=True, sharey="row")
     for column, layer in enumerate(layers):
         above, below = grid[:, column]
         draw_settings(above, base, layer)
@@ -84,8 +82,7 @@ def draw_settings(axes: Axes, values: Mapping[Setting, float], layer: int) -> No
 
 def ablation(rows: Sequence[Row]) -> Figure:
     """PSNR of each variant against bicubic's, a dot a seed; the band is the whole SR-UGAN's."""
-    figure = Figure(figsize=(7.6, 3.9), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = subplots(7.6, 3.9)
     chosen = select(rows, metric="PSNR")
     base = value(chosen, method="bicubic") or 0
     names = [name for name in VARIANTS if select(chosen, variant=name)]
@@ -106,8 +103,7 @@ def ablation(rows: Sequence[Row]) -> Figure:
 
 def tradeoff(rows: Sequence[Row], methods: Sequence[str], distance: str) -> Figure:
     """The perception-distortion plane: a distance of sets against PSNR, a dot a method."""
-    figure = Figure(figsize=(6.4, 4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = subplots(6.4, 4)
     for method in methods:
         at = [value(rows, method=method, metric=name) or 0.0 for name in ("PSNR", distance)]
         axes.plot(*at, "o", color=colour(method), label=LABELS[method])
@@ -124,8 +120,7 @@ def tradeoff(rows: Sequence[Row], methods: Sequence[str], distance: str) -> Figu
 
 def variances(clouds: Mapping[str, np.ndarray]) -> Figure:
     """Each method's variance along the principal directions of HR's, of vectors (N, d)."""
-    figure = Figure(figsize=(7.5, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = subplots(7.5, 3.6)
     _, directions = np.linalg.eigh(np.cov(clouds["hr"].T))
     for method, cloud in clouds.items():
         along = (cloud @ directions).var(0)[::-1]
@@ -155,8 +150,7 @@ def by_count(
 
 def bias(draws: Mapping[str, Mapping[int, Sequence[float]]], theory: Sequence[float]) -> Figure:
     """Distances of two samples of one source by n, per source, and what theory says."""
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = subplots(6.4, 3.6)
     for (name, of_source), method in zip(draws.items(), ("hr", "bicubic"), strict=True):
         by_count(axes, of_source, name, colour(method), dots=False)
     axes.plot([*of_source], theory, color="#888888", label="theory, for n well above d")
@@ -167,9 +161,8 @@ def bias(draws: Mapping[str, Mapping[int, Sequence[float]]], theory: Sequence[fl
 
 def fid_and_kid(fid: Mapping[int, Sequence[float]], kid: Mapping[int, Sequence[float]]) -> Figure:
     """HR against HR by n, in both measures."""
-    figure = Figure(figsize=(9, 3.3), layout="constrained")
-    panels = zip(figure.subplots(1, 2), ((fid, "Frechet"), (kid, "KID")), strict=True)
-    for axes, (draws, name) in panels:
+    figure, both = subplots(9, 3.3, 1, 2)
+    for axes, draws, name in zip(both, (fid, kid), ("Frechet", "KID"), strict=True):
         by_count(axes, draws, "mean of the draws", colour("hr"))
         axes.axhline(0, color="#444", lw=0.8)
         axes.set_title(f"HR against HR: {name}")
@@ -178,8 +171,7 @@ def fid_and_kid(fid: Mapping[int, Sequence[float]], kid: Mapping[int, Sequence[f
 
 def intervals(found: Mapping[str, Coverage]) -> Figure:
     """One bootstrap's draws and interval each, beside the mean at this N and the truth."""
-    figure = Figure(figsize=(7.6, 4.8), layout="constrained")
-    panels = figure.subplots(len(found), 1, sharex=True)
+    figure, panels = subplots(7.6, 4.8, len(found), sharex=True)
     for axes, (name, one) in zip(panels, found.items(), strict=True):
         axes.hist(one.draws, 20, color="#bbbbbb", label="bootstrap draws")
         axes.axvspan(*one.ends, color=colour("bicubic"), alpha=0.25, lw=0, label="95% interval")

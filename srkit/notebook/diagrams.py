@@ -17,7 +17,7 @@ from matplotlib.patches import FancyBboxPatch, Rectangle
 from torch import Tensor, nn
 
 from srkit import models
-from srkit.notebook.figures import colour, panel
+from srkit.notebook.figures import colour, panel, subplots
 from srkit.weights import LABELS
 
 # What is drawn as one box; everything inside it is summed up in its label.
@@ -158,8 +158,7 @@ def skips(boxes: list[Unit]) -> list[tuple[int, int]]:
 
 def architecture(generator: nn.Module, discriminator: nn.Module, name: str) -> Figure:
     """Figure 1 or 2: generator above discriminator, read off the two objects."""
-    figure = Figure(figsize=(9, 8.6), layout="constrained")
-    above, below = figure.subplots(2, 1)
+    figure, (above, below) = subplots(9, 8.6, 2)
     crop = 96 if isinstance(discriminator, models.SRGANDiscriminator) else 256
     parts = [(above, generator, "generator", 64), (below, discriminator, "discriminator", crop)]
     legend: dict[str, str] = {}
@@ -218,20 +217,16 @@ def attention_maps(lr: Tensor, weights: Mapping[str, Attended], width: float = 1
     """
     columns = min(5, len(weights) + 1)
     lines = -(-(len(weights) + 1) // columns)
-    size = (width * columns, 1.95 * width * lines)
-    figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(2 * lines, columns, squeeze=False, height_ratios=(1, 0.6) * lines)
+    size, ratios = (width * columns, 1.95 * width * lines), (1, 0.6) * lines
+    figure, grid = subplots(*size, 2 * lines, columns, squeeze=False, height_ratios=ratios)
     maps, bars = grid[::2].flatten(), grid[1::2].flatten()
     panel(maps[0], lr, "LR")
     for axes in (bars[0], *maps[len(weights) + 1 :], *bars[len(weights) + 1 :]):
         axes.axis("off")
     panels = zip(maps[1:], bars[1:], weights.items(), strict=False)
     for where, which, (name, (channel, spatial)) in panels:
-        where.imshow(spatial.numpy(), cmap="gray", interpolation="nearest")
-        where.set(xticks=[], yticks=[])
-        where.set_title(layer_name(name), fontsize=9)
-        low, high = float(spatial.min()), float(spatial.max())
-        where.set_xlabel(f"{low:.2f} to {high:.2f}", fontsize=9)
+        ends = f"{float(spatial.min()):.2f} to {float(spatial.max()):.2f}"
+        panel(where, spatial.numpy(), layer_name(name), ends, cmap="gray")
         heights = channel.sort(descending=True).values.numpy()
         which.bar(range(len(channel)), heights, 1.0, color="#b0304f")
         which.set(ylim=(0, 1), xticks=[], yticks=[0, 0.5, 1])
@@ -251,8 +246,7 @@ def layer_name(name: str) -> str:
 def context_curves(curves: Mapping[str, Mapping[int, float]]) -> Figure:
     """What context buys: PSNR of the same pixels against how much a network was shown around them,
     as the difference to the least that it was shown; a line a method."""
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = subplots(6.4, 3.6)
     for method, curve in curves.items():
         radii, values = [*curve], [*curve.values()]
         gain = [value - values[0] for value in values]

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Ellipse, Rectangle
 from matplotlib.transforms import Bbox
 from PIL import Image
@@ -40,6 +41,14 @@ def save(figure: Figure, path: str | Path, dpi: int = 110) -> Path:
     return Path(path)
 
 
+def subplots(
+    width: float, height: float, rows: int = 1, columns: int = 1, **grid: Any
+) -> tuple[Figure, Any]:
+    """An empty figure of so many inches, and its axes as Matplotlib's `subplots` gives them."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, **grid)
+
+
 def as_pixels(picture: Picture) -> np.ndarray:
     """A picture as uint8 (H, W, 3)."""
     if isinstance(picture, Tensor):
@@ -52,18 +61,21 @@ def colour(method: str) -> str:
     return METHODS[method.split()[0]].colour
 
 
-def panel(axes: Axes, picture: Picture, title: str = "", below: str = "") -> None:
-    """One picture in its own pixels, with a title above and a line below."""
-    axes.imshow(as_pixels(picture), interpolation="nearest")
+def panel(
+    axes: Axes, picture: Picture, title: str = "", below: str = "", **colours: Any
+) -> AxesImage:
+    """One picture in its own pixels, with a title above and a line below; `colours` are of the
+    numbers of a map (H, W)."""
     axes.set(xticks=[], yticks=[])
     axes.set_title(title, fontsize=9)
     axes.set_xlabel(below, fontsize=9)
+    return axes.imshow(as_pixels(picture), interpolation="nearest", **colours)
 
 
 def show_images(pictures: Mapping[str, Picture], width: float = 2.4) -> Figure:
     """A row of captioned pictures."""
-    figure = Figure(figsize=(width * len(pictures), width + 0.4), layout="constrained")
-    grid = figure.subplots(1, len(pictures), squeeze=False)
+    size = (width * len(pictures), width + 0.4)
+    figure, grid = subplots(*size, 1, len(pictures), squeeze=False)
     for axes, (title, picture) in zip(grid[0], pictures.items(), strict=True):
         panel(axes, picture, title)
     return figure
@@ -89,11 +101,8 @@ def squares(
 ) -> Figure:
     """The same square of several pictures of one scene, where HR has the most detail."""
     top, left = detail_box(hr, size)
-    crops = {
-        name: as_pixels(picture)[top : top + size, left : left + size]
-        for name, picture in pictures.items()
-    }
-    return show_images(crops, width)
+    square = slice(top, top + size), slice(left, left + size)
+    return show_images({name: as_pixels(one)[square] for name, one in pictures.items()}, width)
 
 
 def comparison(
@@ -109,8 +118,8 @@ def comparison(
     and, below it, the same zoom x zoom square of every method, with PSNR (Y, border `scale`).
     """
     columns = list(rows[0])
-    figure = Figure(figsize=(2.35 * len(columns), 4.85 * len(rows)), layout="constrained")
-    grid = figure.subplots(2 * len(rows), len(columns), squeeze=False)
+    size = (2.35 * len(columns), 4.85 * len(rows))
+    figure, grid = subplots(*size, 2 * len(rows), len(columns), squeeze=False)
     for number, row in enumerate(rows):
         top, left = detail_box(row["hr"], zoom)
         for column, method in enumerate(columns):
@@ -157,8 +166,7 @@ def table(
 
 def kernels(methods: Sequence[str]) -> Figure:
     """Each interpolation's kernel, and what it lets through of each frequency (section 2.1)."""
-    figure = Figure(figsize=(9.6, 3.2), layout="constrained")
-    weights, response = figure.subplots(1, 2)
+    figure, (weights, response) = subplots(9.6, 3.2, 1, 2)
     x = (np.arange(1000) + 0.5) / 200 - 2.5  # pixels; no point falls on a jump
     f = np.linspace(0, 2, 401)  # cycles a pixel
     for method in methods:
@@ -194,8 +202,7 @@ def edge_curves(
 def edge_profiles(methods: Sequence[str], dark: int = 60, bright: int = 190) -> Figure:
     """The curves of `edge_curves` and the LR pixels."""
     row, places, levels = edge_curves(methods, dark, bright)
-    figure = Figure(figsize=(7.2, 2.8), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = subplots(7.2, 2.8)
     axes.plot(row, "ko", label="the LR pixels")
     for method, values in levels.items():
         axes.plot(places, values, color=colour(method), label=LABELS[method])
@@ -208,8 +215,7 @@ def adversarial_losses() -> Figure:
     """Equation (3) and its saturating twin against the discriminator's logit, and their slopes."""
     logits = torch.linspace(-8, 8, 161, requires_grad=True)
     curves = {"-log D, Eq. (3)": F.softplus(-logits), "log(1 - D)": -F.softplus(logits)}
-    figure = Figure(figsize=(9, 3), layout="constrained")
-    value, slope = figure.subplots(1, 2)
+    figure, (value, slope) = subplots(9, 3, 1, 2)
     for name, curve in curves.items():
         (gradient,) = torch.autograd.grad(curve.sum(), logits)
         value.plot(logits.detach(), curve.detach(), label=name)
@@ -223,15 +229,12 @@ def adversarial_losses() -> Figure:
 def error_maps(pictures: Mapping[str, Picture], hr: Picture, most: int = 48) -> Figure:
     """Where each picture is wrong: the absolute difference from HR, averaged over R, G and B, in
     levels of 255, all on one scale that ends at `most`."""
-    figure = Figure(figsize=(2.6 * (len(pictures) + 1), 2.9), layout="constrained")
-    grid = figure.subplots(1, len(pictures) + 1)
+    figure, grid = subplots(2.6 * (len(pictures) + 1), 2.9, 1, len(pictures) + 1)
     panel(grid[0], hr, "HR")
     for axes, (title, picture) in zip(grid[1:], pictures.items(), strict=True):
         wrong = np.abs(as_pixels(picture).astype(float) - as_pixels(hr)).mean(2)
-        drawn = axes.imshow(wrong, vmin=0, vmax=most, cmap="magma", interpolation="nearest")
-        axes.set(xticks=[], yticks=[])
-        axes.set_title(title, fontsize=9)
-        axes.set_xlabel(f"mean error {wrong.mean():.2f} levels", fontsize=9)
+        below = f"mean error {wrong.mean():.2f} levels"
+        drawn = panel(axes, wrong, title, below, vmin=0, vmax=most, cmap="magma")
     figure.colorbar(drawn, ax=grid.tolist(), label="levels of 255", shrink=0.8)
     return figure
 
@@ -245,8 +248,7 @@ def spectra(
 
     `pictures` map a method's name to its picture, `limits` a text to cycles a pixel.
     """
-    figure = Figure(figsize=(7.2, 3.4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = subplots(7.2, 3.4)
     for method, picture in pictures.items():
         style = "--" if " " in method else "-"
         label = labels[method] if method != "hr" else "HR"
@@ -267,8 +269,7 @@ def training_curves(logs: Mapping[str, Sequence[dict]], baseline: float | None =
 
     `logs` map a model's name to the rows of its log.jsonl; `baseline` is bicubic's PSNR.
     """
-    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
-    terms, opinion, quality = figure.subplots(1, 3)
+    figure, (terms, opinion, quality) = subplots(9.6, 3.4, 1, 3)
     for model, rows in logs.items():
         name, tint = LABELS[model], colour(model)
         for term, style in LOSS_STYLES.items():
@@ -314,8 +315,8 @@ def samples_side_by_side(runs: Mapping[str, str | Path]) -> Figure:
     rows = {name: read_samples(run) for name, run in runs.items()}
     first, *others = rows.values()
     shared = [column for column in first if all(column in row for row in others)]
-    figure = Figure(figsize=(1.9 * len(shared), 2.2 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), len(shared), squeeze=False)
+    size = (1.9 * len(shared), 2.2 * len(rows))
+    figure, grid = subplots(*size, len(rows), len(shared), squeeze=False)
     for line, (name, pictures) in zip(grid, rows.items(), strict=True):
         for axes, column in zip(line, shared, strict=True):
             panel(axes, pictures[column], column)
@@ -329,8 +330,7 @@ def receptive_fields(fields: Mapping[str, Tensor], scale: int = 2) -> Figure:
     `fields` map a title to the output of `models.receptive_field`. Axes are in output pixels from
     the probed one; white is no influence at all.
     """
-    figure = Figure(figsize=(4.1 * len(fields), 3.8), layout="constrained")
-    grid = figure.subplots(1, len(fields), squeeze=False)
+    figure, grid = subplots(4.1 * len(fields), 3.8, 1, len(fields), squeeze=False)
     for axes, (title, influence) in zip(grid[0], fields.items(), strict=True):
         values = influence.numpy()
         values = np.where(values > 0, np.log10(values / values.max() + 1e-30), np.nan)
@@ -349,25 +349,21 @@ def number_grids(grids: Mapping[str, np.ndarray | Tensor], group: int = 4) -> Fi
     n // group share a colour, so that one sees where they went."""
     arrays = {title: np.asarray(grid) for title, grid in grids.items()}
     widths = [array.shape[1] for array in arrays.values()]
-    figure = Figure(figsize=(0.45 * (sum(widths) + len(widths)), 2.3), layout="constrained")
-    axes = figure.subplots(1, len(arrays), squeeze=False, width_ratios=widths)
+    size = (0.45 * (sum(widths) + len(widths)), 2.3)
+    figure, axes = subplots(*size, 1, len(arrays), squeeze=False, width_ratios=widths)
     top = max(int(array.max()) // group for array in arrays.values())
     for ax, (title, array) in zip(axes[0], arrays.items(), strict=True):
-        ax.imshow(array // group, cmap="Pastel1", vmin=0, vmax=max(top, 8), interpolation="nearest")
+        panel(ax, array // group, title, cmap="Pastel1", vmin=0, vmax=max(top, 8))
         for (row, column), number in np.ndenumerate(array):
             ax.text(column, row, f"{number:g}", ha="center", va="center", fontsize=10)
-        ax.set(xticks=[], yticks=[])
-        ax.set_title(title, fontsize=9)
     return figure
 
 
 def gaussians(mean_a, cov_a, mean_b, cov_b, distance: float) -> Figure:
     """Two 2-D Gaussians as their 1- and 2-sigma ellipses, with their Frechet distance."""
-    figure = Figure(figsize=(4.6, 3.8), layout="constrained")
-    axes = figure.subplots()
-    a, b = (mean_a, cov_a, "bicubic"), (mean_b, cov_b, "sr-ugan")
-    for label, (mean, cov, method) in {"A": a, "B": b}.items():
-        tint = colour(method)
+    figure, axes = subplots(4.6, 3.8)
+    a, b = (mean_a, cov_a, colour("bicubic")), (mean_b, cov_b, colour("sr-ugan"))
+    for label, (mean, cov, tint) in {"A": a, "B": b}.items():
         values, vectors = np.linalg.eigh(np.asarray(cov, dtype=float))
         angle = float(np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1])))
         for sigma in (1, 2):
