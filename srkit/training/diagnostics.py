@@ -11,13 +11,9 @@ from srkit.losses import Weights
 
 # When a run is in trouble; a warning wants it in all of the last PATIENCE rows.
 PATIENCE = 5
-
 SURE = 0.95  # of the discriminator: D(real) above and 1 - D(fake) above
-
 DEAD = 1e-6  # a term's gradient against the largest
-
 DRIFT = 4.0  # levels of 255 between the mean colours of SR and LR
-
 CHECKERED = 3.0  # times HR's energy in the finest pattern
 
 

@@ -15,9 +15,7 @@ class TrainingError(SrkitError, RuntimeError):
 
 
 LR_FILTERS = ("bicubic", "lanczos")
-
 PRECISIONS = ("auto", "fp32", "bf16")
-
 SCHEDULES = ("drop", "cosine")
 
 
@@ -81,12 +79,10 @@ class Recipe:
     def __post_init__(self) -> None:
         check_model(self.model)
         check_scale(self.scale)
-        networks = ["width", "wide", "discriminator_width"]
-        times = ["iterations", "log_every", "sample_every", "checkpoint_every"]
-        for name in [*networks, *times, "crop", "batch", "accumulate", "watch", "watch_crop"]:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name, least in (("blocks", 1), ("seed", 0), ("drop_at", 0), ("warmup", 0)):
+        sizes = ("blocks", "width", "wide", "discriminator_width", "crop", "batch", "accumulate")
+        times = ("iterations", "log_every", "sample_every", "checkpoint_every")
+        for name in (*sizes, *times, "watch", "watch_crop", "seed", "drop_at", "warmup"):
+            least = 0 if name in ("seed", "drop_at", "warmup") else 1
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
         numbers = {f"weights.{name}": value for name, value in vars(self.weights).items()}
@@ -98,10 +94,9 @@ class Recipe:
         for name in ("per_class", "short_side"):
             if (limit := getattr(self, name)) is not None and limit < 1:
                 raise ValueError(f"{name} must be None, or 1 or more, not {limit}")
-        decays = {"ema": (self.ema,), "betas": self.betas}
-        for name, values in decays.items():
+        for name, values, count in (("ema", (self.ema,), 1), ("betas", self.betas, 2)):
             real = all(isinstance(v, int | float) and 0 <= v < 1 for v in values)
-            if not real or len(values) != (1 if name == "ema" else 2):
+            if not real or len(values) != count:
                 raise ValueError(f"{name} must be in [0, 1), betas two of them: {values}")
         if not all(isinstance(width, int) and width > 0 for width in self.unet):
             raise ValueError(f"unet must be widths such as (64, 96), or () for none: {self.unet}")
@@ -133,12 +128,10 @@ class Recipe:
 
     def settings(self) -> dict[str, Any]:
         """The generator's model name and constructor arguments."""
-        common = {"model": self.model, "scale": self.scale, "blocks": self.blocks}
-        common |= {"width": self.width}
-        if self.model == "sr-ugan":
-            common |= {"wide": self.wide, "unet": list(self.unet)}
-            common |= {"attention": self.attention, "dense": self.dense}
-        return common
+        names = ["model", "scale", "blocks", "width"]
+        names += ["wide", "unet", "attention", "dense"] if self.model == "sr-ugan" else []
+        chosen = {name: getattr(self, name) for name in names}
+        return {n: list(value) if n == "unet" else value for n, value in chosen.items()}
 
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of update `step`, counted from 0."""

@@ -26,11 +26,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "srgan": {"model": "srgan"},  # Ledig et al.: from SRResNet, VGG and adversarial, Eq. (4)
     "sr-ugan": {"model": "sr-ugan"},  # the report's, Eq. (5) and (8)
     # The first stage of SR-UGAN where it has two: MSE alone, as SRResNet is SRGAN's.
-    "sr-ugan-mse": {
-        "model": "sr-ugan",
-        "weights": Weights(1.0, 0.0, 0.0),
-        "class_loss": False,
-    },
+    "sr-ugan-mse": {"model": "sr-ugan", "weights": Weights(1.0, 0.0, 0.0), "class_loss": False},
     # Section 7: "a higher batch size (ideally > 32)"; see `same_images` and LARGE_BATCH.
     "sr-ugan-large-batch": {"model": "sr-ugan"},
     # Section 7: SRGAN, and its start, trained on the crops and by the schedule of SR-UGAN. The
@@ -56,40 +52,25 @@ STARTS = {"srgan": "srresnet", "srgan-same-protocol": "srresnet-same-protocol"}
 # The report trains SR-UGAN by Eq. (5) from fresh weights, and so does "paper". Where there is less
 # time, MSE alone comes first: from a generator that is good already, the adversary works within
 # minutes. Native 4x goes on from 2x there, as EDSR does (Lim et al., 2017, section 3.2).
-STAGED = STARTS | {
-    "sr-ugan": "sr-ugan-mse",
-    "sr-ugan-large-batch": "sr-ugan-mse",
-    "modern": "sr-ugan-mse",
-}
+STAGED = STARTS | dict.fromkeys(("sr-ugan", "sr-ugan-large-batch", "modern"), "sr-ugan-mse")
 STAGED_PRESETS = ("laptop", "cpu", "gpu")
 
+# Of the presets that take hours.
+LONG: dict[str, Any] = {"warmup": 100, "schedule": "cosine", "precision": "auto"}
+LONG |= {"sample_every": 500, "checkpoint_every": 500, "quick_start": True}
+# Of those with small networks.
+SMALL: dict[str, Any] = {"width": 24, "wide": 32, "unet": (24, 32, 48, 64)}
+SMALL |= {"discriminator_width": 16, "quick_start": True}
 # What each preset changes. "paper" is sections 4.3 and 5 to the letter; "cpu" has the report's own
 # network sizes on a CPU in hours, which is how the shipped checkpoints are trained.
 PRESET_CHANGES: dict[str, dict[str, Any]] = {
     "paper": {"per_class": 180, "short_side": 256},
-    "gpu": {
-        "warmup": 100,
-        "crop": 128,
-        "batch": 16,
-        "iterations": 6_000,
-        "schedule": "cosine",
-        "precision": "auto",
-        "sample_every": 500,
-        "log_every": 20,
-        "checkpoint_every": 500,
-        "quick_start": True,
-    },
+    "gpu": LONG | {"crop": 128, "batch": 16, "iterations": 6_000, "log_every": 20},
     "cpu": {
-        "warmup": 100,
+        **LONG,
         "crop": 96,
         "batch": 8,
         "iterations": 2_000,
-        "schedule": "cosine",
-        "precision": "auto",
-        "sample_every": 500,
-        "log_every": 100,
-        "checkpoint_every": 500,
-        "quick_start": True,
         "discriminator_width": 32,
         # The normalised VGG19, divided by SRGAN's 12.75 over the root of 10, which makes ten times
         # its loss: chosen by measurement, since the report names neither layer nor scale.
@@ -97,16 +78,12 @@ PRESET_CHANGES: dict[str, dict[str, Any]] = {
         "content_scale": 4.03,
     },
     "laptop": {
+        **SMALL,
         "crop": 64,
         "batch": 8,
-        "width": 24,
-        "wide": 32,
-        "unet": (24, 32, 48, 64),
-        "discriminator_width": 16,
         "iterations": 3_000,
         "drop_at": 2_400,
         "learning_rate": 4e-4,
-        "quick_start": True,
         "ema": 0.995,
         "sample_every": 500,
         "log_every": 50,
@@ -114,12 +91,9 @@ PRESET_CHANGES: dict[str, dict[str, Any]] = {
         "precision": "auto",
     },
     "demo": {
+        **SMALL,
         "crop": 32,
         "batch": 16,
-        "width": 24,
-        "wide": 32,
-        "unet": (24, 32, 48, 64),
-        "discriminator_width": 16,
         "iterations": 240,
         "drop_at": 160,
         "learning_rate": 1e-3,
@@ -130,7 +104,6 @@ PRESET_CHANGES: dict[str, dict[str, Any]] = {
         "watch": 8,
         "watch_crop": 128,
         "ema": 0.95,
-        "quick_start": True,
         "content_layer": "relu2_2",  # SRGAN's VGG22: relu5_4 would be 2x2 pixels of such crops
     },
     "smoke": {
@@ -218,19 +191,8 @@ def recipe(
 
 # Fields of `stages` that belong to the last stage alone: what it minimises, and for how long.
 LAST_STAGE = (
-    "iterations",
-    "drop_at",
-    "learning_rate",
-    "schedule",
-    "ema",
-    "betas",
-    "batch",
-    "accumulate",
-    "content_layer",
-    "content_scale",
-    "discriminator",
-    "discriminator_width",
-    "class_loss",
+    *("iterations", "drop_at", "learning_rate", "schedule", "ema", "betas", "batch", "accumulate"),
+    *("content_layer", "content_scale", "discriminator", "discriminator_width", "class_loss"),
     "start_from",
 )
 

@@ -21,11 +21,10 @@ from srkit.training.state import State
 from srkit.training.step import validate
 from srkit.weights import save_generator
 
-SETTLED = 1000  # updates at most, or a fifth of the run, before anything is warned of
 OnSample = Callable[[State, dict[str, Any], Tensor], None]  # called with state, row, predictions
 OnLog = Callable[[State, dict[str, Any]], None]  # called with state, row
 
-
+SETTLED = 1000  # updates at most, or a fifth of the run, before anything is warned of
 GENTLER = "Lower the learning rate or the term's weight, or use precision fp32"
 ROOM = "Free space on that disk, or make it writable, and run the same command again"
 
@@ -53,7 +52,7 @@ class Run:
         self.timed = (self.began, state.step)  # the row of times.jsonl before
         self.board = board(out, state.step) if tensorboard and state.world.first else None
         if state.world.first:
-            self.write_picture(watched[self.kept], out / "held_out.png")
+            self.write_kept(watched, "held_out.png")
 
     def __enter__(self) -> "Run":
         return self
@@ -76,7 +75,7 @@ class Run:
             if recipe.samples(state.step):
                 row["psnr_raw"], _ = validate(state.generator, self.watched, recipe.scale)
                 row["psnr"], sr = validate(state.ema, self.watched, recipe.scale)
-                self.write_sample(sr)
+                self.write_kept(sr, f"samples/step_{state.step:07d}.png")
             told = {text for old in self.rows for text in old.get("warnings", [])}
             self.rows = [*self.rows, row]
             early = min(recipe.iterations // 5, SETTLED)
@@ -121,13 +120,10 @@ class Run:
         where = f"the last good checkpoint is {good[0].name}" if good else "no checkpoint yet"
         raise TrainingError(f"{what}, nothing was saved since; {where}. {how}")
 
-    def write_sample(self, sr: Tensor) -> None:
-        path = self.out / "samples" / f"step_{self.state.step:07d}.png"
-        self.write_picture(sr[self.kept], path)
-
-    def write_picture(self, picture: Tensor, path: Path) -> None:
-        with replacing(path) as file:
-            to_image(picture).save(file, format="PNG")
+    def write_kept(self, crops: Tensor, name: str) -> None:
+        """The crop that samples show, of the watched ones or of their predictions."""
+        with replacing(self.out / name) as file:
+            to_image(crops[self.kept]).save(file, format="PNG")
 
     def write_row(self, row: dict[str, Any]) -> None:
         """The row into log.jsonl, which two runs have alike, and its times beside it."""

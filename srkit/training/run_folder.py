@@ -173,20 +173,15 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def cut_rows(path: Path, step: int) -> None:
-    """Take the rows after `step` out of a .jsonl file, in one instant."""
-    if path.is_file():
-        kept = [row for row in read_rows(path) if row["step"] <= step]
-        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
-
-
 def cut_back(folder: Path, step: int) -> None:
     """Bring checkpoints, log, times and samples of a run back to what they were at a step."""
     for path in found(folder):
         if step_of(path) > step:
             path.unlink()
-    for name in ("log.jsonl", "times.jsonl"):
-        cut_rows(folder / name, step)
+    for path in (folder / "log.jsonl", folder / "times.jsonl"):
+        if path.is_file():
+            kept = [row for row in read_rows(path) if row["step"] <= step]
+            write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
     for update, sample in sample_files(folder).items():
         if update > step:
             sample.unlink()
