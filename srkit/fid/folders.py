@@ -39,29 +39,21 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """value, protocol, layer, n and weights; kid and interval where they were asked for."""
-        wanted = {"kid": self.kid, "interval": self.interval}
-        return {
-            "value": self.value,
-            "protocol": self.protocol,
-            "layer": self.layer,
-            "n": list(self.n),
-            "weights": self.weights,
-            **{name: value for name, value in wanted.items() if value is not None},
-        }
+        known = vars(self) | {"n": list(self.n)}
+        left_out = [name for name in ("kid", "interval") if known[name] is None]
+        return {name: value for name, value in known.items() if name not in left_out}
 
     def __str__(self) -> str:
-        known = [
-            "" if self.value is None else f"FID-{self.layer}  {self.value:.6g}",
-            f"protocol   {self.protocol or 'not known (the files do not say)'}",
-            f"layer      {self.layer}",
-            f"N          {' and '.join(str(n or 'not known') for n in self.n)}",
-            f"weights    {'sha256 ' + self.weights if self.weights else 'not known'}",
-            ""
-            if self.interval is None
-            else "interval   {:.6g} to {:.6g} (95%)".format(*self.interval),
-            "" if self.kid is None else f"KID        {self.kid:.6g} (unbiased, cubic kernel)",
-        ]
-        return "\n".join(line for line in known if line)
+        lines = [] if self.value is None else [f"FID-{self.layer}  {self.value:.6g}"]
+        lines.append(f"protocol   {self.protocol or 'not known (the files do not say)'}")
+        lines.append(f"layer      {self.layer}")
+        lines.append(f"N          {' and '.join(str(n or 'not known') for n in self.n)}")
+        lines.append(f"weights    {'sha256 ' + self.weights if self.weights else 'not known'}")
+        if self.interval is not None:
+            lines.append("interval   {:.6g} to {:.6g} (95%)".format(*self.interval))
+        if self.kid is not None:
+            lines.append(f"KID        {self.kid:.6g} (unbiased, cubic kernel)")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -172,7 +164,8 @@ def compare(
         check_sides(sides[0], sides[1], settings)
     network = None
     if any(side.photos is not None for side in sides):
-        network = _network(settings, layer)
+        path = find_inception(settings.weights) or fetch_inception()
+        network = load_inception(path, layer).to(pick_device(settings.device))
         for side in sides:
             check_one_space(side.space, space(network, protocol))
     found: list[Statistics] = []
@@ -185,17 +178,13 @@ def compare(
         rows.append(features)
     known = next((s.space for s in found if s.space is not None), None)
     about = (known.protocol if known else None, layer, tuple(s.n for s in found))
-    digest = known.weights if known else None
     value = None if b is None else frechet_distance(*found)
-    more: dict[str, Any] = {}
-    if settings.keeps_features and value is not None:
-        x, y = rows
-        if settings.kid:
-            more["kid"] = kid(x, y, settings.paired)
-        if settings.bootstrap is not None:
-            values = bootstrap(x, y, settings.paired, settings.bootstrap)
-            more["interval"] = interval(value, values)
-    return Comparison(value, *about, digest, **more)
+    x, y = rows[0], rows[-1]
+    more: dict[str, Any] = {"kid": kid(x, y, settings.paired)} if settings.kid else {}
+    if settings.bootstrap is not None and value is not None:
+        values = bootstrap(x, y, settings.paired, settings.bootstrap)
+        more["interval"] = interval(value, values)
+    return Comparison(value, *about, known.weights if known else None, **more)
 
 
 # --- What is refused before the long work --------------------------------------------------------
@@ -259,8 +248,3 @@ def check_sides(a: Side, b: Side, settings: Settings) -> None:
                     f"--paired folders have the same file names, but for the suffix; {own} and"
                     f" {other} have the same place and differ"
                 )
-
-
-def _network(settings: Settings, layer: int) -> FIDInception:
-    path = find_inception(settings.weights) or fetch_inception()
-    return load_inception(path, layer).to(pick_device(settings.device))

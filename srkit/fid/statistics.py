@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -187,15 +187,12 @@ class Statistics:
     def save(self, path: str | Path) -> Path:
         """Write an .npz that pytorch-fid reads too: `mu` and `sigma`, and beside them n, protocol,
         layer, weights and, while n <= d, the features."""
-        held = {"mu": self.mean}
-        held |= {} if self.n == 1 else {"sigma": self.covariance}
-        held |= {} if self.n is None else {"n": np.array(self.n)}
-        held |= {} if self.features is None else {"features": self.features}
-        held |= (
-            {} if self.space is None else {k: np.array(v) for k, v in self.space._asdict().items()}
-        )
+        sigma = None if self.n == 1 else self.covariance
+        held: dict[str, Any] = {"mu": self.mean, "sigma": sigma}
+        held |= {"n": self.n, "features": self.features}
+        held |= self.space._asdict() if self.space else {}
         with replacing(path) as file:
-            np.savez(file, **held)  # type: ignore[arg-type]
+            np.savez(file, **{name: part for name, part in held.items() if part is not None})
         return Path(path)
 
     @classmethod

@@ -71,40 +71,37 @@ def bootstrap(
     Shape: (N, d), (M, d) -> (rounds,).
     Raises ValueError for fewer rounds than one, and paired sets of other lengths.
     """
-    if rounds < 1:
-        raise ValueError(f"a bootstrap needs one round or more, not {rounds}")
-    if paired:
-        return bootstrap_all({"x": x}, y, rounds, seed)["x"]
-    rng = np.random.default_rng(seed)
-    found = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FewImagesWarning)
-        for _ in range(rounds):
-            rows, others = (rng.integers(len(part), size=len(part)) for part in (x, y))
-            found.append(frechet_distance(Statistics.of(x[rows]), Statistics.of(y[others])))
-    return np.array(found)
+    return bootstrap_all({"x": x}, y, paired, rounds, seed)["x"]
 
 
 def bootstrap_all(
-    sets: Mapping[str, np.ndarray], y: np.ndarray, rounds: int = 200, seed: int = 0
+    sets: Mapping[str, np.ndarray],
+    y: np.ndarray,
+    paired: bool = True,
+    rounds: int = 200,
+    seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """The paired bootstrap of several sets at once: one draw of photographs is for all of them, and
-    the statistics of y are computed once a draw.
+    """`bootstrap` of several sets at once: the draw of photographs from y, and its statistics, are
+    for all of them.
 
-    Shape: (N, d) each, and (N, d) -> (rounds,) each. Raises ValueError for sets of other lengths.
+    Shape: (N, d) each, and (M, d) -> (rounds,) each. Raises ValueError as `bootstrap` does.
     """
+    if rounds < 1:
+        raise ValueError(f"a bootstrap needs one round or more, not {rounds}")
     for x in sets.values():
-        if len(x) != len(y):
+        if paired and len(x) != len(y):
             raise ValueError(f"paired sets have equally many rows, not {len(x)} and {len(y)}")
     rng = np.random.default_rng(seed)
     draws: dict[str, list[float]] = {name: [] for name in sets}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewImagesWarning)
         for _ in range(rounds):
+            own = {n: rng.integers(len(x), size=len(x)) for n, x in sets.items() if not paired}
             rows = rng.integers(len(y), size=len(y))
             truth = Statistics.of(y[rows])
             for name, x in sets.items():
-                draws[name].append(frechet_distance(Statistics.of(x[rows]), truth))
+                drawn = Statistics.of(x[own.get(name, rows)])
+                draws[name].append(frechet_distance(drawn, truth))
     return {name: np.array(distances) for name, distances in draws.items()}
 
 
