@@ -8,6 +8,7 @@ of 8 bits; LR is made of a whole batch, on the device that trains.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -35,7 +36,6 @@ class Pairs(Dataset):
             raise ValueError(f"a crop of {crop} is no multiple of the scale {scale}")
         self.photos = photos.require_size(crop)
         self.scale, self.crop, self.samples, self.seed = scale, crop, samples, seed
-        self._orders: dict[int, np.ndarray] = {}  # of the last few epochs asked for
 
     def __len__(self) -> int:
         return self.samples
@@ -44,19 +44,16 @@ class Pairs(Dataset):
         if not 0 <= index < self.samples:
             raise IndexError(f"sample {index} of {self.samples}")
         epoch, place = divmod(index, len(self.photos))
-        number = int(self.order(epoch)[place])
+        number = int(order(self.seed, epoch, len(self.photos))[place])
         rng = np.random.default_rng((self.seed, 1, index))
         crop = random_crop(self.photos[number], self.crop, rng)
         return torch.from_numpy(crop.transpose(2, 0, 1).copy()), int(self.photos.labels[number])
 
-    def order(self, epoch: int) -> np.ndarray:
-        """The photographs' numbers in an epoch's order."""
-        if epoch not in self._orders:
-            if len(self._orders) == 4:
-                del self._orders[next(iter(self._orders))]
-            order = np.random.default_rng((self.seed, 0, epoch))
-            self._orders[epoch] = order.permutation(len(self.photos))
-        return self._orders[epoch]
+
+@lru_cache(maxsize=4)  # epochs
+def order(seed: int, epoch: int, count: int) -> np.ndarray:
+    """The photographs' numbers in an epoch's order."""
+    return np.random.default_rng((seed, 0, epoch)).permutation(count)
 
 
 def random_crop(photo: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
