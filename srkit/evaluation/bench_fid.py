@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import scipy.linalg
@@ -28,18 +29,13 @@ from srkit.evaluation import results
 from srkit.evaluation.tables import bench_table
 from srkit.fid import frechet
 from srkit.fid.features import inception_features
-from srkit.fid.inception import FIDInception, FoldedConv, fold_batchnorm, load_inception
+from srkit.fid.inception import FIDInception, FoldedConv, deepest_inception, fold_batchnorm
 from srkit.fid.statistics import Statistics
-from srkit.weights import WeightsError, load_state
+from srkit.weights import load_state
 
 Timed = Callable[[], Any]
 
-# The programs, by their packages' names.
-PEERS = {
-    "pytorch-fid": "pytorch_fid",
-    "torch-fidelity": "torch_fidelity",
-    "torchmetrics": "torchmetrics",
-}
+PEERS = ("pytorch-fid", "torch-fidelity", "torchmetrics")  # as pip has them
 
 
 def installed(name: str) -> bool:
@@ -98,17 +94,14 @@ def peer_features(
     """Another program's features as it ships: a function from uint8 (B, 3, H, W) to (B, dims)."""
     if name == "pytorch-fid":
         inception: Any = importlib.import_module("pytorch_fid.inception")
-        with swapped(inception, "load_state_dict_from_url", lambda *_, **__: dict(state)):
+        with patch.object(inception, "load_state_dict_from_url", lambda *_, **__: dict(state)):
             network = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[dims]])
     else:
-        module, extractor = {
-            "torch-fidelity": (
-                "torch_fidelity.feature_extractor_inceptionv3",
-                "FeatureExtractorInceptionV3",
-            ),
-            "torchmetrics": ("torchmetrics.image.fid", "NoTrainInceptionV3"),
-        }[name]
-        build = getattr(importlib.import_module(module), extractor)
+        if name == "torch-fidelity":
+            fidelity: Any = importlib.import_module("torch_fidelity.feature_extractor_inceptionv3")
+            build = fidelity.FeatureExtractorInceptionV3
+        else:
+            build = importlib.import_module("torchmetrics.image.fid").NoTrainInceptionV3
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "weights.pth"
             torch.save(dict(state), path)
@@ -156,20 +149,9 @@ def sqrtm_with_disp() -> Iterator[None]:
     def sqrtm(matrix: np.ndarray, disp: bool = True) -> Any:
         return original(matrix) if disp else (original(matrix), 0.0)
 
-    with warnings.catch_warnings(), swapped(scipy.linalg, "sqrtm", sqrtm):
+    with warnings.catch_warnings(), patch.object(scipy.linalg, "sqrtm", sqrtm):
         warnings.simplefilter("ignore")
         yield
-
-
-@contextmanager
-def swapped(module: Any, name: str, value: Any) -> Iterator[None]:
-    """A module's attribute replaced for a while."""
-    before = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, before)
 
 
 # --- The benchmark -------------------------------------------------------------------------------
@@ -186,7 +168,7 @@ def bench_fid(
 
     `quick` runs toy sizes, which show that it works and nothing about speed.
     """
-    peers = [name for name, package in PEERS.items() if installed(package)]
+    peers = [name for name in PEERS if installed(name.replace("-", "_"))]
     run = results.Run("bench", device=str(pick_device(device)))
     rows = time_features(data, weights, peers, 2 if quick else 16, rounds, run)
     for n in (30, 200) if quick else (500, 5_000, 20_000):
@@ -228,10 +210,7 @@ def time_features(
 def our_network(weights: str | None, state: Mapping[str, Tensor]) -> FIDInception:
     """The network from the weights file at its deepest layer, or untrained from `state`."""
     if weights is not None:
-        try:
-            return load_inception(weights, 2048)
-        except WeightsError:
-            return load_inception(weights, 768)
+        return deepest_inception(weights)[0]
     network = FIDInception(2048)
     network.load_state_dict(fold_batchnorm(dict(state)))
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)

@@ -5,10 +5,10 @@ way by turns, and gives crops/s and the rate against the plain loop's; on a GPU 
 share of the card's bf16 product, and peak memory by batch.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,11 +24,10 @@ from srkit.training.state import State, start
 from srkit.training.step import judge, train_step
 
 CLASSES = 1000
-
 MODELS = ("srresnet", "srgan", "sr-ugan")
 
 # What each step towards the best path changes, one added to the other.
-WAYS: dict[str, dict[str, object]] = {
+WAYS: dict[str, dict[str, Any]] = {
     "srkit, fp32": {},
     "srkit, bf16": {"precision": "bf16"},
     "srkit, bf16, compiled": {"precision": "bf16", "compile": True},
@@ -72,23 +71,16 @@ def batch_of(plan: Recipe, batch: int, device: torch.device) -> tuple[Tensor, Te
     return lr.contiguous(memory_format=form), hr.contiguous(memory_format=form), labels
 
 
-def prepared(plan: Recipe, content: str, device: str) -> State:
-    """A state for timing; its networks are untrained."""
-    return start(plan, CLASSES, content, device)
-
-
 def plain_state(plan: Recipe, content: str, device: str) -> State:
-    """The same networks in NCHW, with an Adam that is not fused."""
-    state = prepared(replace(plan, precision="fp32", compile=False), content, device)
-    networks = {name: getattr(state, name) for name in ("generator", "discriminator", "content")}
-    for name, network in networks.items():
-        if network is None:
-            continue
-        network.to(memory_format=torch.contiguous_format)
-        if name == "content":
-            continue
-        adam = torch.optim.Adam(network.parameters(), plan.learning_rate, betas=plan.betas)
-        setattr(state, f"{name}_optimiser", adam)
+    """Fresh networks in NCHW, with an Adam that is not fused."""
+    state = start(replace(plan, precision="fp32", compile=False), CLASSES, content, device)
+    for name in ("generator", "discriminator", "content"):
+        network = getattr(state, name)
+        if network is not None:
+            network.to(memory_format=torch.contiguous_format)
+            if name != "content":
+                adam = torch.optim.Adam(network.parameters(), plan.learning_rate, betas=plan.betas)
+                setattr(state, f"{name}_optimiser", adam)
     return state
 
 
@@ -140,7 +132,7 @@ def ways_to_update(plan: Recipe, content: str, device: str) -> dict[str, Callabl
     }
     for name, settings in WAYS.items():
         if plan.crop > 32 or "compile" not in settings:  # toys compile longer than they run
-            state = prepared(replace(plan, **settings), content, device)  # type: ignore[arg-type]
+            state = start(replace(plan, **settings), CLASSES, content, device)
             work[name] = partial(train_step, state, lr, hr, labels)
     return {name: update for name, update in work.items() if runs(name, update, plan.batch)}
 
@@ -160,7 +152,7 @@ def runs(name: str, run: Callable[[], object], batch: int) -> bool:
 
 def step_flop(plan: Recipe, content: str, device: str) -> float:
     """The floating point operations of one update, for each photograph, counted on two."""
-    state = prepared(replace(plan, batch=2), content, device)
+    state = start(replace(plan, batch=2), CLASSES, content, device)
     with FlopCounterMode(display=False) as counter:
         train_step(state, *batch_of(plan, 2, state.device))
     return counter.get_total_flops() / 2
@@ -169,14 +161,7 @@ def step_flop(plan: Recipe, content: str, device: str) -> float:
 def bf16_product(device: torch.device, side: int = 8192, rounds: int = 20) -> float:
     """FLOP/s of a large bf16 matrix product: what the card gives at best."""
     a = torch.randn(side, side, device=device, dtype=torch.bfloat16)
-    for _ in range(3):
-        a @ a
-    torch.cuda.synchronize()
-    began = time.perf_counter()
-    for _ in range(rounds):
-        a @ a
-    torch.cuda.synchronize()
-    return 2 * side**3 * rounds / (time.perf_counter() - began)
+    return 2 * side**3 / alternate({"product": lambda: a @ a}, rounds)["product"]
 
 
 def peak_memory(plan: Recipe, content: str, run: results.Run) -> list[results.Row]:
@@ -189,7 +174,8 @@ def peak_memory(plan: Recipe, content: str, run: results.Run) -> list[results.Ro
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
         try:
-            state = prepared(replace(plan, batch=batch, precision="bf16"), content, run.device)
+            ours = replace(plan, batch=batch, precision="bf16")
+            state = start(ours, CLASSES, content, run.device)
             train_step(state, *batch_of(plan, batch, torch.device("cuda")))
         except torch.OutOfMemoryError:
             return rows

@@ -29,11 +29,10 @@ from srkit.fid.features import (
 from srkit.fid.frechet import FewImagesWarning, frechet_distance
 from srkit.fid.inception import (
     HOW_TO_GET,
-    LAYERS,
     FIDInception,
+    deepest_inception,
     fetch_inception,
     find_inception,
-    load_inception,
 )
 from srkit.fid.statistics import Accumulator, Statistics
 from srkit.fid.uncertainty import bootstrap_all, interval, kid
@@ -331,11 +330,6 @@ def available_inception(
             return [], f"FID: not measured; {error}"
     if path is None:
         return [], f"FID: not measured, there are no Inception weights here; {HOW_TO_GET}"
-    layers = {dims: [d for d in LAYERS if d <= dims] if every_layer else [] for dims in LAYERS}
-    try:
-        network = load_inception(path, 2048, layers[2048])
-    except WeightsError as error:
-        network = load_inception(path, 768, layers[768])
-        complaint = str(error).replace(str(path), path.name)  # tables name no machine's folders
-        return [network.to(device)], f"{complaint}; so FID-768 is measured, and no 2048-d FID"
-    return [network.to(device)], f"FID with {network.name}"
+    network, complaint = deepest_inception(path, every_layer)
+    note = f"{complaint}; so FID-768 is measured, and no 2048-d FID" if complaint else ""
+    return [network.to(device)], note or f"FID with {network.name}"

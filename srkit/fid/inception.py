@@ -203,7 +203,8 @@ def load_inception(
     wanted = network.state_dict()
     missing = [key for key in wanted if key not in state]
     if missing:
-        reach = [d for d in LAYERS if not _lacks(state, d)]
+        with torch.device("meta"):
+            reach = [d for d in LAYERS if FIDInception(d).state_dict().keys() <= state.keys()]
         able = f"it is complete up to {max(reach)} features" if reach else "it is no FID Inception"
         raise WeightsError(f"{weights} cannot give {dims} features: no {missing[0]}; {able}")
     try:
@@ -214,6 +215,19 @@ def load_inception(
     network.name = f"FID Inception ({Path(weights).name}, sha256 {digest[:8]})"
     network.weights = digest
     return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def deepest_inception(weights: str | Path, every_layer: bool = False) -> tuple[FIDInception, str]:
+    """`load_inception` at 2048 features, or at 768 where the file reaches no further, and then why;
+    `every_layer` collects the layers before it too."""
+
+    def load(dims: int) -> FIDInception:
+        return load_inception(weights, dims, [d for d in LAYERS if d <= dims and every_layer])
+
+    try:
+        return load(2048), ""
+    except WeightsError as error:  # tables name no machine's folders
+        return load(768), str(error).replace(str(weights), Path(weights).name)
 
 
 def _folded(weights: str | Path) -> dict[str, Tensor]:
@@ -237,8 +251,3 @@ def _folded(weights: str | Path) -> dict[str, Tensor]:
     except (AttributeError, ValueError, RuntimeError) as error:
         what = " ".join(str(error).split())
         raise WeightsError(f"{weights} is no FID Inception: {what}") from error
-
-
-def _lacks(state: dict[str, Tensor], dims: int) -> bool:
-    with torch.device("meta"):
-        return any(key not in state for key in FIDInception(dims).state_dict())

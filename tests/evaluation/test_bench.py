@@ -53,7 +53,7 @@ def test_bench_fid_compares_all_that_is_installed(tmp_path, capsys):
     assert main(command) == 0
     printed = capsys.readouterr().out
     rows = results.load(record)
-    there = {name for name, package in bench_fid.PEERS.items() if bench_fid.installed(package)}
+    there = {n for n in bench_fid.PEERS if bench_fid.installed(n.replace("-", "_"))}
     assert {row["method"] for row in rows} == there | {"srkit"}
     for name in set(bench_fid.PEERS) - there:
         assert f"Not installed, so not compared: {name}" in printed
@@ -111,10 +111,8 @@ def test_bench_train_compares_our_update_with_the_plain_loop(tmp_path, capsys):
 @pytest.mark.parametrize("model", bench_training.MODELS)
 def test_the_plain_loop_does_the_same_update(model):
     plan = recipe(model, "smoke", batch=2, crop=32, start_from="")
-    states = [
-        make(plan, "untrained", "cpu")
-        for make in (bench_training.prepared, bench_training.plain_state)
-    ]
+    states = [bench_training.start(plan, bench_training.CLASSES, "untrained", "cpu")]
+    states.append(bench_training.plain_state(plan, "untrained", "cpu"))
     lr, hr, labels = bench_training.batch_of(plan, 2, torch.device("cpu"))
     train_step(states[0], lr, hr, labels)
     bench_training.plain_step(states[1], lr.contiguous(), hr.contiguous(), labels)
@@ -149,7 +147,7 @@ def test_the_counted_work_of_an_update_is_that_of_its_parts():
 
     plan = recipe("sr-ugan", "smoke", batch=2, crop=32)
     found = bench_training.step_flop(plan, "untrained", "cpu")
-    state = bench_training.prepared(plan, "untrained", "cpu")
+    state = bench_training.start(plan, 1000, "untrained", "cpu")
     g = count_gflop(state.generator, 16, 16)
     d = count_gflop(state.discriminator, 32, 32)
     phi = count_gflop(state.content.network, 32, 32)

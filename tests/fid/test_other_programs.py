@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ PROTOCOL = {"pytorch-fid": "pytorch", "torch-fidelity": "tf", "torchmetrics": "t
 
 
 def need(peer: str) -> None:
-    pytest.importorskip(bench_fid.PEERS[peer], reason=f"{peer} is not installed")
+    pytest.importorskip(peer.replace("-", "_"), reason=f"{peer} is not installed")
 
 
 def random_state() -> dict[str, torch.Tensor]:
@@ -196,7 +197,7 @@ def test_the_whole_of_pytorch_fid_gives_our_number(two_folders, inception_file, 
             file.unlink()
     state = bench_fid.standard_state(inception_file)
     with (
-        bench_fid.swapped(inception, "load_state_dict_from_url", lambda *_, **__: dict(state)),
+        patch.object(inception, "load_state_dict_from_url", lambda *_, **__: dict(state)),
         bench_fid.sqrtm_with_disp(),
     ):
         theirs = score.calculate_fid_given_paths(
