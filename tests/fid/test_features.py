@@ -152,6 +152,8 @@ def test_an_array_that_cannot_be_written_is_accepted_without_a_warning():
         (torch.full((1, 3, 8, 8), float("inf")), r"in [0, 1]; these span [inf, inf]"),
         (np.zeros((4, 5, 3), np.int64), r"uint8 or float, not torch.int64"),
         (np.zeros((4, 5, 3), np.uint16), r"uint8 or float, not torch.uint16"),
+        (np.full((4, 5, 3), None), r"uint8 or float, not object"),
+        (np.zeros((4, 5, 3), bool), r"uint8 or float, not bool"),
         (torch.zeros(3, 8, 8, dtype=torch.bool), r"uint8 or float, not torch.bool"),
         (np.zeros((4, 5), np.uint8), r"(B, H, W, 3) as an array, not (4, 5)"),
         (np.zeros((4, 5, 1)), r"(B, H, W, 3) as an array, not (4, 5, 1)"),
@@ -182,13 +184,6 @@ def test_a_picture_of_pil_of_more_than_8_bits_is_refused_by_its_mode(mode):
         as_images(picture)
     with pytest.raises(ValueError, match=f"mode {mode}"):
         inception_features([picture], Means())
-
-
-def test_an_array_of_objects_is_refused_by_its_type():
-    with pytest.raises(ValueError, match="uint8 or float, not object"):
-        as_images(np.full((4, 5, 3), None))
-    with pytest.raises(ValueError, match="uint8 or float, not bool"):
-        as_images(np.zeros((4, 5, 3), bool))
 
 
 # --- Sources -------------------------------------------------------------------------------------
@@ -256,14 +251,6 @@ def test_an_inception_gives_the_same_features_from_every_source(make_folder):
         assert np.allclose(found, expected, atol=1e-5)  # float32, in another order
 
 
-def test_float_and_uint8_give_the_same_features(rng):
-    array = rng.integers(0, 256, (3, 9, 8, 3), dtype=np.uint8)
-    network = FIDInception(64).eval()
-    found = [inception_features(images, network) for images in (array, array / 255)]
-    assert np.allclose(*found, atol=1e-6)  # float32
-    assert np.allclose(patch_features(array), patch_features(array / 255), atol=1e-4)  # of levels
-
-
 def test_one_picture_is_a_set_of_one(rng):
     picture = rng.integers(0, 256, (9, 8, 3), dtype=np.uint8)
     expected = inception_features(picture[None], Means())
@@ -288,12 +275,9 @@ def test_a_damaged_photograph_is_named(make_folder, damage):
         inception_features(folder, Means())
 
 
-def test_features_of_nothing_are_refused():
+def test_features_and_statistics_of_nothing_are_refused():
     with pytest.raises(ValueError, match="no photographs: the source is empty"):
         inception_features([], Means())
-
-
-def test_statistics_of_nothing_are_refused():
     with pytest.raises(ValueError, match="no features"):
         inception_statistics([], Means())
 
@@ -464,14 +448,6 @@ def test_bicubic_leaves_no_level_outside_of_a_picture_s_range():
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_range_is_the_protocol_s(protocol):
-    black, white = (prepare(torch.full((1, 3, 6, 6), v), protocol) for v in (0.0, 1.0))
-    top = 1.0 if protocol == "pytorch" else 127 / 128
-    assert torch.allclose(black, torch.tensor(-1.0), atol=1e-6)  # float32
-    assert torch.allclose(white, torch.tensor(top), atol=1e-6)
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_protocol_reaches_the_network(rng, protocol):
     picture = rng.integers(0, 256, (9, 8, 3), dtype=np.uint8)
     found = inception_features(picture, Echo(), protocol)
@@ -491,25 +467,6 @@ def test_an_unknown_protocol_is_refused():
             function(unread(), Means(), "fid")
 
 
-def test_features_are_resized_and_mapped_as_pytorch_fid_s():
-    images = torch.rand(2, 3, 5, 7)
-    ours = inception_features(images, Echo()).reshape(2, 3, 299, 299)
-    # Bilinear at half-pixel centres, without antialias: by hand at a few places.
-    for y, x in ((0, 0), (150, 20), (298, 298), (77, 210)):
-        v, u = (y + 0.5) * 5 / 299 - 0.5, (x + 0.5) * 7 / 299 - 0.5
-        v, u = np.clip(v, 0, 4), np.clip(u, 0, 6)
-        top, left = min(int(v), 3), min(int(u), 5)
-        a, b = v - top, u - left
-        corner = images[:, :, top : top + 2, left : left + 2].double()
-        value = (
-            corner[..., 0, 0] * (1 - a) * (1 - b)
-            + corner[..., 0, 1] * (1 - a) * b
-            + corner[..., 1, 0] * a * (1 - b)
-            + corner[..., 1, 1] * a * b
-        )
-        assert np.allclose(ours[:, :, y, x], 2 * value.numpy() - 1, atol=1e-4)  # float32
-
-
 # --- TF32 ----------------------------------------------------------------------------------------
 
 
@@ -524,22 +481,14 @@ def cudnn():
 
 
 @pytest.mark.parametrize("allowed", [True, False])
-def test_full_precision_puts_the_setting_back(cudnn, allowed):
+def test_full_precision_puts_the_setting_back_after_an_error_too(cudnn, allowed):
     cudnn.allow_tf32 = allowed
     before = cudnn.conv.fp32_precision
-    with full_precision():
+    with pytest.raises(KeyError), full_precision():
         assert cudnn.conv.fp32_precision == "ieee"
+        raise KeyError
     assert cudnn.conv.fp32_precision == before
     assert cudnn.allow_tf32 is allowed  # torch raises where its two settings disagree
-
-
-def test_full_precision_puts_the_setting_back_after_an_error(cudnn):
-    cudnn.allow_tf32 = True
-    before = cudnn.conv.fp32_precision
-    with pytest.raises(KeyError), full_precision():
-        raise KeyError
-    assert cudnn.conv.fp32_precision == before != "ieee"
-    assert cudnn.allow_tf32 is True
 
 
 def test_the_network_runs_in_full_precision(cudnn):
@@ -573,18 +522,14 @@ def test_protocols_and_layers_do_not_compare(rng):
         frechet_distance(ours, theirs)
 
 
-def test_the_space_of_features_is_protocol_layer_and_weights():
-    network = FIDInception(192)
-    assert space(network) == Space("pytorch", 192, "untrained")
-    network.weights = "a" * 64
-    assert space(network, "clean") == Space("clean", 192, "a" * 64)
-
-
-def test_features_are_named_by_the_layer_that_they_come_from():
+def test_the_space_and_name_of_features_are_those_of_the_layer_that_they_come_from():
     network = FIDInception(192, collect=(64,))
     assert space(network) == Space("pytorch", 64, "untrained")
-    assert measure_name(network) == "FID-64"
+    assert measure_name(network) == "FID-64" and measure_name(network, "KID") == "KID-64"
     assert "64 features" in measure_protocol(network)
+    network = FIDInception(192)
+    network.weights = "a" * 64
+    assert space(network, "clean") == Space("clean", 192, "a" * 64)
 
 
 @pytest.mark.parametrize("collect", [(64, 192), (192, 64)])
@@ -598,17 +543,13 @@ def test_features_of_two_layers_side_by_side_are_no_one_set(collect):
 def test_without_a_network_no_number_is_called_fid():
     assert "FID" not in measure_name(None)
     assert "no network" in measure_protocol(None)
-    network = FIDInception(64)
-    assert measure_name(network) == "FID-64"
-    assert measure_name(network, "KID") == "KID-64"
-    assert "UNTRAINED" in measure_protocol(network)
-    assert "pytorch" in measure_protocol(network)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_protocol_and_its_resize_stand_beside_the_number(protocol):
     resize = {"pytorch": "bilinear", "tf": "TensorFlow 1 bilinear", "clean": "antialiased bicubic"}
     named = measure_protocol(FIDInception(64), protocol)
+    assert "UNTRAINED" in named
     assert f"64 features, protocol {protocol} ({resize[protocol]} to 299)" in named
 
 
@@ -642,18 +583,7 @@ def test_patches_of_another_side_are_cut_from_levels(rng):
     assert np.allclose(features[3], by_hand, atol=1e-4)  # float32 of 255 levels
 
 
-@pytest.mark.parametrize(
-    "images",
-    [
-        torch.full((1, 3, 8, 8), 1.01),
-        torch.full((1, 3, 8, 8), -0.01),
-        torch.full((1, 3, 8, 8), float("nan")),
-        torch.rand(1, 3, 8, 8) * 255,
-        torch.zeros(1, 3, 8, 8, dtype=torch.int64),
-        torch.zeros(8, 8),
-        torch.zeros(1, 1, 8, 8),
-    ],
-)
+@pytest.mark.parametrize("images", [torch.full((1, 3, 8, 8), 1.01), torch.zeros(8, 8)])
 def test_patches_of_another_range_or_shape_are_refused(images):
     with pytest.raises(ValueError, match="images must be"):
         patch_features(images)
