@@ -1,7 +1,5 @@
 """What a killed run leaves: checkpoints that are whole or named damaged, logs cut back to them."""
 
-import json
-
 import pytest
 import torch
 
@@ -54,41 +52,3 @@ def test_a_checkpoint_that_was_being_written_does_not_count(tmp_path):
     assert checkpoints.load(tmp_path)["step"] == 5
     run_folder.cut_back(tmp_path, 5)
     assert not (tmp_path / "checkpoint.part").exists()
-
-
-def test_logs_and_samples_are_cut_back_to_a_step(tmp_path):
-    (tmp_path / "samples").mkdir()
-    for step in (2, 4, 6):
-        (tmp_path / "samples" / f"step_{step:07d}.png").touch()
-        for name in ("log.jsonl", "times.jsonl"):
-            with (tmp_path / name).open("a") as file:
-                file.write(json.dumps({"step": step}) + "\n")
-    with (tmp_path / "log.jsonl").open("a") as file:
-        file.write('{"step": 8, "ms')  # killed while it wrote
-    run_folder.cut_back(tmp_path, 4)
-    for name in ("log.jsonl", "times.jsonl"):
-        assert run_folder.read_rows(tmp_path / name) == [{"step": 2}, {"step": 4}]
-    assert sorted(f.stem for f in (tmp_path / "samples").iterdir()) == [
-        "step_0000002",
-        "step_0000004",
-    ]
-
-
-@pytest.mark.parametrize("line", [b"Expecting}", b'{"mse": 1}', b'{"step": 2, "m', b"\xff\xfe}"])
-def test_a_damaged_line_of_a_log_is_named(tmp_path, line):
-    (tmp_path / "log.jsonl").write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 3}\n')
-    with pytest.raises(TrainingError, match=r"line 2 of .*log\.jsonl is damaged"):
-        run_folder.cut_back(tmp_path, 3)
-
-
-def test_differences_are_named_with_both_values():
-    found = run_folder.differences({"batch": 16, "crop": 64, "new": 1}, {"batch": 8, "crop": 64})
-    assert found == "batch 16 (now) and 8 (then), new 1 (now) and None (then)"
-    assert run_folder.differences({"a": (1, 2)}, {"a": [1, 2]}) == ""
-
-
-def test_minutes_are_summed_over_the_parts_of_a_run(tmp_path):
-    seconds = [30, 60, 20, 50, 10]  # begun again twice
-    rows = "".join(f'{{"step": {n}, "seconds": {s}}}\n' for n, s in enumerate(seconds, start=1))
-    (tmp_path / "times.jsonl").write_text(rows)
-    assert run_folder.minutes_of(tmp_path) == pytest.approx((60 + 50 + 10) / 60, abs=0.05)
