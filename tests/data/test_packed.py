@@ -1,7 +1,6 @@
 """Packed sets: what went in comes out, damaged ones are refused, pickles are small."""
 
 import pickle
-import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,9 +18,7 @@ from srkit.data import (
     photo_folder,
 )
 from srkit.data.packed import INDEX, PIXELS, PackedItems, is_packed, pack
-from srkit.data.photos import in_order
 from srkit.files import LockedError
-from srkit.notebook.report import absolute
 
 FILES = {"cat/a.png": (9, 8), "cat/b.png": (7, 12), "dog/c.png": (20, 10), "dog/d.png": (8, 8)}
 
@@ -322,23 +319,6 @@ def test_a_place_that_cannot_be_written_is_named(photos, tmp_path):
         pack(photos, tmp_path / "file" / "train")
 
 
-def test_photographs_stay_in_order_and_few_are_waiting():
-    running, most, lock = [0], [0], threading.Lock()
-
-    def work(number):
-        with lock:
-            running[0] += 1
-            most[0] = max(most[0], running[0])
-        return number
-
-    done = []
-    for number in in_order(work, 200, threads=3, ahead=12):
-        done.append(number)
-        with lock:
-            running[0] -= 1
-    assert done == list(range(200)) and most[0] <= 4 * 3 + 1
-
-
 def test_packing_keeps_no_photograph_in_memory(photos, tmp_path):
     pack(photos, tmp_path / "train")
     assert not photos._cache
@@ -380,11 +360,3 @@ def test_bad_input_ends_in_one_line(command, capsys, options, complaint):
     assert main([*command, *options]) == 2
     printed = capsys.readouterr().err
     assert complaint in printed and printed.startswith("srkit: ") and printed.count("\n") == 1
-
-
-def test_a_report_s_relative_folder_is_made_absolute(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert absolute("packed:out") == f"packed:{tmp_path / 'out'}"
-    assert absolute("imagenette:out") == f"imagenette:{tmp_path / 'out'}"
-    assert absolute("out") == str(tmp_path / "out")
-    assert [absolute(name) for name in ("embedded", "imagenette")] == ["embedded", "imagenette"]

@@ -187,6 +187,17 @@ def test_report_refuses_a_missing_folder_before_anything_runs(capsys, tmp_path):
     assert "absent" in error and error.count("\n") == 1
 
 
+def test_a_report_s_relative_folder_is_made_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert report.absolute("packed:out") == f"packed:{tmp_path / 'out'}"
+    assert report.absolute("imagenette:out") == f"imagenette:{tmp_path / 'out'}"
+    assert report.absolute("out") == str(tmp_path / "out")
+    assert [report.absolute(name) for name in ("embedded", "imagenette")] == [
+        "embedded",
+        "imagenette",
+    ]
+
+
 def test_committed_notebooks_do_not_change_when_stripped():
     result = subprocess.run(
         [sys.executable, "-m", "nbstripout", "--verify", *map(str, NOTEBOOKS)],
