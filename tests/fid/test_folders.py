@@ -149,7 +149,7 @@ def test_other_protocols_layers_and_weights_do_not_compare(folders, weights, tmp
         (["A", "--save", "a.npz", "--kid"], "there is no B"),
         (["A", "--save", "a.npz", "--bootstrap", "20"], "there is no B"),
         (["A", "--save", "empty"], "--save empty is a folder"),
-        (["A", "--save", "bad.npz/a.npz"], "bad.npz is no folder to write in"),
+        (["A", "--save", "bad.npz/a.npz"], "bad.npz is no folder to write it in"),
         (["A", "B", "--paired"], "--paired is for --kid or --bootstrap"),
         (["A", "B", "--bootstrap", "0"], "10 rounds or more, not 0"),
         (["A", "B", "--bootstrap", "9"], "10 rounds or more, not 9"),
