@@ -75,19 +75,20 @@ def model_and_scale(options: Namespace) -> tuple[str, int | None]:
     if options.twice and scale != 4:
         raise ValueError(f"--twice enlarges 4 times, not {scale}")
     if scale and not file:
-        check_shipped(model, 2 if options.twice else scale)
+        check_shipped(model, 2 if options.twice else scale, "with --twice")
     return model, scale
 
 
-def check_shipped(model: str, scale: int) -> None:
-    """Raise ValueError where a network of ours has no shipped checkpoint of a scale."""
+def check_shipped(model: str, scale: int, twice: str) -> None:
+    """Raise ValueError where a network of ours has no shipped checkpoint of a scale; `twice` says
+    how its 2x one is applied two times."""
     from srkit.paths import CHECKPOINTS
 
     there = sorted(int(file.stem[-1]) for file in CHECKPOINTS.glob(f"{model}_x?.safetensors"))
     if model in NETWORKS and scale not in there:
         known = " and ".join(f"{one}x" for one in there) or "none"
-        twice = ", or 4x by the 2x network twice" if scale == 4 and 2 in there else ""
-        raise ValueError(f"no {scale}x checkpoint of {model}; accepted: {known}{twice}")
+        more = f", or 4x {twice}" if scale == 4 and 2 in there else ""
+        raise ValueError(f"no {scale}x checkpoint of {model}; accepted: {known}{more}")
 
 
 def sources_and_target(options: Namespace) -> tuple[list[Path], str]:
@@ -206,7 +207,7 @@ def run_evaluate(options: Namespace) -> int:
     for method in options.methods or ():
         name = method.removesuffix(" twice")
         check_name("model", name, (*MODELS, "hr"))
-        check_shipped(name, options.scale if name == method else 2)
+        check_shipped(name, options.scale if name == method else 2, f"as '{name} twice'")
     from srkit.devices import pick_device
     from srkit.evaluation import lpips, measure, results, tables
 
