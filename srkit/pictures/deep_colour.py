@@ -1,8 +1,10 @@
-"""Pictures of 16 bits a colour, for which PIL has no mode: OpenCV reads and writes them (TIFF is
-written by tifffile), an optional extra: `pip install "srkit[deep-colour]"`.
+"""Pictures of 16 bits a colour, for which PIL has no mode: OpenCV reads them, an optional extra:
+`pip install "srkit[deep-colour]"`. TIFF is written by tifffile, PNG here.
 """
 
 import importlib
+import struct
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
@@ -13,7 +15,7 @@ from PIL import ExifTags, Image, ImageOps
 EXTRA = 'pip install "srkit[deep-colour]"'
 BITS_PER_SAMPLE, PLANES = 258, 284  # tags of TIFF
 RESOLUTIONS = (ExifTags.Base.XResolution, ExifTags.Base.YResolution)
-RGBA_OF_BGRA = [2, 1, 0, 3]  # OpenCV's order, and back
+RGBA_OF_BGRA = [2, 1, 0, 3]  # OpenCV's order
 
 
 class Picture(Protocol):
@@ -75,7 +77,11 @@ class DeepPicture:
         old[:] = new
 
     def resize(self, size: tuple[int, int], resample: Image.Resampling) -> "DeepPicture":
-        return DeepPicture(stacked([band.resize(size, resample) for band in self.bands()]))
+        bands = self.bands()
+        sr = np.empty((size[1], size[0], len(bands)), np.uint16)
+        for number, band in enumerate(bands):  # one at a time in memory
+            sr[..., number] = np.asarray(band.resize(size, resample))
+        return DeepPicture(sr)
 
     def bands(self) -> list[Image.Image]:
         """Each of its colours, and its alpha, as I;16."""
@@ -105,18 +111,21 @@ def blank(mode: str, size: tuple[int, int]) -> Picture:
 
 def in_8_bits(picture: Picture) -> Image.Image:
     """A picture of 16 bits with 8 of them, rounded."""
-    return Image.fromarray((np.asarray(picture) / 257).round().astype(np.uint8))
+    array = np.minimum(np.asarray(picture), 65_535 - 128)  # so that no sum exceeds 16 bits
+    array += 128
+    array //= 257
+    return Image.fromarray(array.astype(np.uint8))
 
 
 # --- Files ---------------------------------------------------------------------------------------
 
 
 def opencv() -> Any:
-    """OpenCV, silent, or None where none is installed that writes profiles (4.13 does)."""
+    """OpenCV, silent, or None where it is not installed."""
     try:
         cv2 = importlib.import_module("cv2")
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        return cv2 if hasattr(cv2, "IMAGE_METADATA_ICCP") else None
+        return cv2
     except Exception:  # whatever a half-installed one fails at
         return None
 
@@ -170,17 +179,34 @@ def write_deep(picture: Picture, file: BinaryIO, kind: str, carried: dict[str, A
     stands in its own table (`inner_exif`)."""
     array = np.asarray(picture)
     profile, exif = carried.get("icc_profile") or b"", carried.get("exif", b"")
-    if kind == "TIFF":
-        write_tiff(array, file, profile, exif)
-        return
-    cv2 = opencv()
-    data = {cv2.IMAGE_METADATA_EXIF: exif.removeprefix(b"Exif\0\0")}
-    data |= {cv2.IMAGE_METADATA_ICCP: profile}
-    data = {key: np.frombuffer(value, np.uint8) for key, value in data.items() if value}
-    bgr = array[..., RGBA_OF_BGRA[: array.shape[-1]]]
-    settings = [cv2.IMWRITE_PNG_COMPRESSION, 4]
-    _, encoded = cv2.imencodeWithMetadata(".png", bgr, [*data], [*data.values()], settings)
-    file.write(encoded)
+    (write_tiff if kind == "TIFF" else write_png)(array, file, profile, exif)
+
+
+def write_png(array: np.ndarray, file: BinaryIO, profile: bytes, exif: bytes) -> None:
+    """Write a PNG of 16 bits a strip of rows at a time, where OpenCV has it in memory four times:
+    each byte as what it differs by from the pixel on the left (filter 1, Sub)."""
+    (height, width, bands), strip = array.shape, 64
+
+    def chunk(kind: bytes, data: bytes) -> None:
+        checked = kind + data
+        file.write(struct.pack(">I", len(data)) + checked + struct.pack(">I", zlib.crc32(checked)))
+
+    file.write(b"\x89PNG\r\n\x1a\n")
+    colour_type = {3: 2, 4: 6}[bands]
+    chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
+    if profile:
+        chunk(b"iCCP", b"ICC\0\0" + zlib.compress(profile))
+    if exif:
+        chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))
+    packer = zlib.compressobj(4, strategy=zlib.Z_FILTERED)
+    for top in range(0, height, strip):
+        rows = array[top : top + strip].astype(">u2").view(np.uint8).reshape(-1, width * 2 * bands)
+        filtered = np.ones((len(rows), 1 + rows.shape[1]), np.uint8)  # 1 begins a row
+        filtered[:, 1:] = rows
+        filtered[:, 1 + 2 * bands :] -= rows[:, : -2 * bands]
+        chunk(b"IDAT", packer.compress(filtered.tobytes()))
+    chunk(b"IDAT", packer.flush())
+    chunk(b"IEND", b"")
 
 
 def write_tiff(array: np.ndarray, file: BinaryIO, profile: bytes, exif: bytes) -> None:
