@@ -5,7 +5,6 @@ number of workers or processes, nor of where a run was interrupted. Loader proce
 of 8 bits; LR is made of a whole batch, on the device that trains.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -140,13 +139,8 @@ def held_out_crops(photos: Photos, count: int, size: int) -> Tensor:
 
     Shape: (count, 3, size, size) in [0, 1].
     """
-    seen: Counter[int] = Counter()
-    turn = []  # how many of its class came before each photograph
-    for label in photos.labels:
-        turn.append(seen[label])
-        seen[label] += 1
-    order = sorted(range(len(photos)), key=turn.__getitem__)
-    return middles(photos.subset(order[:count]), size)
+    by_turn = sorted(range(len(photos)), key=photos.turns().__getitem__)
+    return middles(photos.subset(by_turn[:count]), size)
 
 
 def middles(photos: Photos, crop: int) -> Tensor:

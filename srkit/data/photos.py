@@ -100,12 +100,16 @@ class Photos:
         """The first `per_class` photographs of each class; all of them for None."""
         if per_class is None:
             return self
-        kept, seen = [], dict.fromkeys(self.labels, 0)
-        for number, label in enumerate(self.labels):
+        return self.subset([i for i, turn in enumerate(self.turns()) if turn < per_class])
+
+    def turns(self) -> list[int]:
+        """How many of its class come before each photograph."""
+        seen = dict.fromkeys(self.labels, -1)
+        turns = []
+        for label in self.labels:
             seen[label] += 1
-            if seen[label] <= per_class:
-                kept.append(number)
-        return self.subset(kept)
+            turns.append(seen[label])
+        return turns
 
     def evenly_spaced(self, count: int | None) -> "Photos":
         """`count` photographs evenly spaced through the set; all of them for None."""

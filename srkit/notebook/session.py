@@ -24,13 +24,11 @@ from srkit.notebook import figures
 from srkit.paths import check_preset, shown
 from srkit.training.loop import in_stages, train_or_load
 from srkit.training.recipe import Recipe
+from srkit.training.run import OnLog
 from srkit.weights import METHODS, find_checkpoint, label, load_generator
 
 # How many held-out photographs a preset measures; None is all of them.
 MEASURED = {"smoke": 3, "demo": None, "laptop": 100, "cpu": 1_000, "gpu": 1_000, "paper": None}
-
-LAST_STAGE_ALONE = ("part", "on_sample", "on_log")  # options of `Session.train_stages`
-
 SMALLEST = 128  # pixels; the figures need something to show
 
 
@@ -55,12 +53,7 @@ class Session:
         photos = open_photos(self.data, split)
         if split == "train":
             return photos
-        chosen = photos.evenly_spaced(MEASURED[self.preset])
-        large = chosen.without_small(SMALLEST)
-        if len(large) < len(chosen):
-            left_out = len(chosen) - len(large)
-            print(f"{left_out} of {len(chosen)} photographs left out: a side under {SMALLEST}")
-        return large
+        return large_enough(photos.evenly_spaced(MEASURED[self.preset]), SMALLEST)
 
     def training_photos(self, plan: Recipe) -> Photos:
         """The photographs that a recipe trains on; those smaller than its crop are left out.
@@ -68,11 +61,7 @@ class Session:
         Raises DataError where all of them are.
         """
         photos = open_photos(self.data, "train", plan.per_class, plan.short_side)
-        small = len(photos.smaller_than(plan.crop))
-        if 0 < small < len(photos):
-            print(f"left out {small} of {len(photos)} photographs: smaller than {plan.crop} pixels")
-            photos = photos.without_small(plan.crop)
-        return photos.require_size(plan.crop)
+        return large_enough(photos, plan.crop)
 
     def vgg19(self, content: str = "auto") -> str:
         """The VGG19 to train with: as named; "auto" in the long presets is torchvision's,
@@ -98,20 +87,22 @@ class Session:
         return train_or_load(plan, photos, held_out, out, **options)
 
     def train_stages(
-        self, plans: Sequence[Recipe], content: str = "auto", **options: Any
-    ) -> tuple[Path, bool]:
+        self,
+        plans: Sequence[Recipe],
+        content: str = "auto",
+        part: str = "",
+        on_log: OnLog | None = None,
+        **options: Any,
+    ) -> Path:
         """`train` for what `recipes.stages` lists, each from the generator of the one before;
-        returns what it does for the last. `part`, and what watches, are of that one alone."""
-        own = {name: options.pop(name) for name in LAST_STAGE_ALONE if name in options}
-        computed = False
+        returns the last one's checkpoint. `part` and `on_log` are of that one alone."""
 
         def train_one(plan: Recipe, number: int) -> Path:
-            nonlocal computed
-            more = own if number == len(plans) else {}
-            path, computed = self.train(plan, content, **options, **more)
-            return path
+            last = number == len(plans)
+            own: dict[str, Any] = {"part": part, "on_log": on_log} if last else {}
+            return self.train(plan, content, **own, **options)[0]
 
-        return in_stages(plans, train_one), computed
+        return in_stages(plans, train_one)
 
     def generators(self, *names: str, scale: int = 2) -> dict[str, nn.Module]:
         """The generators that this preset shows, with a line about each."""
@@ -133,6 +124,15 @@ class Session:
     def record(self, rows: Sequence[results.Row]) -> list[results.Row]:
         """Add rows to the results file and to its tables; returns all that it holds now."""
         return tables.record(self.results_file, [*results.quoted_rows(), *rows])
+
+
+def large_enough(photos: Photos, side: int) -> Photos:
+    """The photographs without those with a side under `side` pixels, which are counted aloud.
+    Raises DataError where none is left."""
+    large = photos.without_small(side)
+    if small := len(photos) - len(large):
+        print(f"left out {small} of {len(photos)} photographs: a side under {side} pixels")
+    return large
 
 
 def begin(preset: str, data: str = "embedded", seed: int = 0, device: str = "auto") -> Session:

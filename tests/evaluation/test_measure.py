@@ -16,7 +16,6 @@ from srkit.fid.inception import FIDInception
 from srkit.fid.statistics import Statistics
 from srkit.fid.uncertainty import kid
 from srkit.files import sha256
-from srkit.notebook import session
 from srkit.upscale import upscale
 
 RUN = results.Run("report", "smoke")
@@ -83,18 +82,6 @@ def test_twice_is_the_2x_method_applied_two_times():
         measure.enlarge(lr, "nearest twice", 2)
 
 
-def test_session_leaves_out_what_is_too_small_aloud(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("SRKIT_ROOT", str(tmp_path))
-    (tmp_path / "notebooks").mkdir()
-    folder = tmp_path / "photos" / "val"
-    folder.mkdir(parents=True)
-    for name, size in (("large", 160), ("small", 40)):
-        Image.new("RGB", (size, size)).save(folder / f"{name}.png")
-    begun = session.begin("smoke", str(folder.parent))
-    assert len(begun.photos("val")) == 1
-    assert "1 of 2 photographs left out" in capsys.readouterr().out
-
-
 def test_evaluate_command_prints_the_table_and_records_rows(tmp_path, capsys):
     Image.fromarray(photos(1, 96)[0]).save(tmp_path / "a.png")
     record = tmp_path / "rows.json"
@@ -131,16 +118,6 @@ def test_evaluate_measures_anybody_s_checkpoint_like_a_peer(tmp_path, capsys, su
     assert results.value(rows, metric="PSNR") == pytest.approx(expected, rel=1e-5)
     assert main([*command, "--scale", "4"]) == 2
     assert "enlarges 2 times, not 4: use --scale 2" in capsys.readouterr().err
-
-
-def test_upscale_command_writes_pictures_of_the_right_size(tmp_path, capsys):
-    Image.new("RGB", (37, 53), (9, 99, 199)).save(tmp_path / "in.png")
-    target = tmp_path / "out.png"
-    assert main(["upscale", str(tmp_path / "in.png"), str(target), "--model", "bicubic"]) == 0
-    with Image.open(target) as made:
-        assert made.size == (74, 106)
-    assert main(["upscale", str(tmp_path / "none.png"), str(tmp_path / "other.png")]) == 2
-    assert "none.png" in capsys.readouterr().err
 
 
 # --- With an Inception ---------------------------------------------------------------------------

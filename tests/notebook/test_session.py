@@ -57,6 +57,12 @@ def test_photographs_smaller_than_the_crop_are_left_out_aloud(make_folder, capsy
         here.training_photos(recipe("srresnet", "smoke", crop=64))
 
 
+def test_photographs_too_small_to_be_shown_are_left_out_aloud(make_folder, capsys):
+    folder = make_folder({"val/large.png": (160, 160), "val/small.png": (40, 40)})
+    assert len(Session("smoke", str(folder), 0, "cpu", folder).photos("val")) == 1
+    assert "left out 1 of 2" in capsys.readouterr().out
+
+
 def test_long_presets_ask_for_the_real_vgg19(monkeypatch, make_folder, tmp_path):
     folder = make_folder({"a.png": (40, 40), "b.png": (40, 40), "c.png": (40, 40)})
     asked = []
