@@ -15,6 +15,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
+from srkit.data.images import as_rgb, to_image
+
 Picture = Image.Image | np.ndarray | Tensor
 
 
@@ -22,14 +24,12 @@ def to_array(image: Picture) -> np.ndarray:
     """A picture as float64 (H, W, 3) in [0, 255]: a PIL image, a uint8 array, or a (3, H, W)
     tensor in [0, 1], which is rounded to 8 bits as if it had been saved.
 
-    Raises ValueError for a PIL image of more than 8 bits a channel.
+    Raises DataError for a PIL image of more than 8 bits a channel, whose levels are not 0-255.
     """
     if isinstance(image, Tensor):
-        image = image.detach().cpu().clamp(0, 1).mul(255).round().permute(1, 2, 0).numpy()
-    elif isinstance(image, Image.Image):
-        if image.mode.startswith("I") or image.mode == "F":  # their levels are not 0-255
-            raise ValueError(f"pictures have 8 bits a channel, not mode {image.mode}")
-        image = np.asarray(image.convert("RGB"))
+        image = to_image(image)
+    if isinstance(image, Image.Image):
+        image = np.asarray(as_rgb(image))
     return np.asarray(image, dtype=np.float64)
 
 

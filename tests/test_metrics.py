@@ -175,7 +175,7 @@ def test_power_spectrum_of_white_noise_is_flat_at_its_variance(rng):
 
 def test_pictures_of_more_than_8_bits_are_refused():
     deep = Image.fromarray(np.full((16, 16), 40_000, np.uint16))
-    with pytest.raises(ValueError, match="8 bits a channel, not mode I;16"):
+    with pytest.raises(ValueError, match="a picture has the mode I;16, not 8-bit"):
         psnr(deep, deep)
 
 

@@ -14,9 +14,7 @@ from srkit.training.variants import VARIANTS
 from srkit.weights import TWICE, label, methods
 
 Table = tuple[list[str], list[list[str]]]  # header, body
-
 BICUBIC = {"method": "bicubic", "variant": None}  # what ratios are to
-
 NONE = "–"
 
 
@@ -81,15 +79,19 @@ def measures(rows: Iterable[Row]) -> list[tuple[str, str]]:
     return sorted(both, key=lambda one: [*order, one[0]].index(metric_of(one[0]).name))
 
 
-def metric_columns(rows: Sequence[Row], **options: Any) -> list[Column]:
+def metric_columns(rows: Sequence[Row], brief: bool = False, **options: Any) -> list[Column]:
     """A column for each metric and protocol, and one of ratios to bicubic behind those that have
-    it: only ratios of Frechet distances compare with the report's."""
+    it, or in their place where it is `brief`: only ratios of Frechet distances compare with the
+    report's."""
     columns = []
     for name, protocol in measures(rows):
         metric, where = metric_of(name), {"metric": name, "protocol": protocol}
         heading = f"{name} ({metric.unit})" if metric.unit else name
-        columns.append(Column(heading, where, **options))
-        columns += [Column("/ bicubic", where, ratio=True, **options)] if metric.ratio else []
+        if not (brief and metric.ratio):
+            columns.append(Column(heading, where, **options))
+        if metric.ratio:
+            heading = f"{name} / bicubic" if brief else "/ bicubic"
+            columns.append(Column(heading, where, ratio=True, **options))
     return columns
 
 
@@ -103,20 +105,11 @@ def method_table(rows: Sequence[Row], names: Sequence[str] = (), brief: bool = F
         twice = [name + TWICE for name in methods("network")]
         order = [*methods("interpolation"), *twice, *methods("network", "peer", "truth")]
         names = [name for name in order if select(chosen, method=name)]
-    columns = metric_columns(chosen)
+    columns, quoted = metric_columns(chosen, brief), {"source": "quoted"}
     if scale == 2:
-        columns += [
-            Column("FID, quoted", {"source": "quoted"}),
-            Column("/ bicubic, quoted", {"source": "quoted"}, ratio=True),
-        ]
-    if brief:
-        columns = [
-            replace(after, heading=f"{column.heading} {after.heading}".replace(", quoted /", " /"))
-            if after.ratio
-            else column
-            for column, after in zip(columns, [*columns[1:], columns[0]], strict=True)
-            if not column.ratio
-        ]
+        columns += [] if brief else [Column("FID, quoted", quoted)]
+        heading = "FID / bicubic, quoted" if brief else "/ bicubic, quoted"
+        columns.append(Column(heading, quoted, ratio=True))
     lines = [([label(name, scale)], {"method": name}) for name in names]
     return pivot([*chosen, *results.quoted_rows()], ["Method"], lines, columns)
 
