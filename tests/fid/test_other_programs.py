@@ -31,6 +31,7 @@ def need(peer: str) -> None:
     pytest.importorskip(peer.replace("-", "_"), reason=f"{peer} is not installed")
 
 
+@cache
 def random_state() -> dict[str, torch.Tensor]:
     """The standard file's keys with He weights and a BatchNorm of its own in every convolution."""
     torch.manual_seed(0)

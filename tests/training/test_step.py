@@ -168,7 +168,7 @@ def test_a_compiled_update_may_be_looked_into_at_any_step(changes, monkeypatch):
     """A run that is resumed compiles at a step that is not logged, and logs a later one."""
     own = torch.nn.Module.compile
     monkeypatch.setattr(torch.nn.Module, "compile", lambda m: own(m, backend="aot_eager"))
-    plan = smoke("sr-ugan", batch=2, compile=True, **changes)
+    plan = smoke("srgan", batch=2, compile=True, weights=Weights(), **changes)
     state = start(plan, 3, "untrained", "cpu")
     for detail in (False, True):
         log = train_step(state, *batch(2), detail)
