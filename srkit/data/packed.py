@@ -22,9 +22,7 @@ from srkit.data.photos import Photos, in_order, pixels_sha256
 from srkit.files import LockedError, lock
 
 VERSION = 2  # of the format
-
 PIXELS, INDEX = "photos.bin", "index.npz"
-
 AGAIN = "remove that folder and pack again"
 
 

@@ -10,9 +10,7 @@ from srkit.data.images import DataError
 from srkit.data.photos import Items, Photos, in_order, opened, read_photo
 
 LISTED = 10  # photographs that are left out, by name; more are counted
-
 SMALLEST = 4  # pixels of a side, of which a 4x network's input is one
-
 ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG": b"IEND"}  # beginning -> what the end must have
 
 

@@ -36,7 +36,6 @@ EMBEDDED: dict[str, dict[str, tuple[str, ...]]] = {
 
 IMAGENETTE_URL = "https://s3.amazonaws.com/fast-ai-imageclas/imagenette2.tgz"
 IMAGENETTE_SHA256 = "6cbfac238434d89fe99e651496f0812ebc7a10fa62bd42d6874042bf01de4efd"
-
 NAMED = ("embedded", "imagenette")  # what `open_photos` knows by name alone
 
 

@@ -34,7 +34,6 @@ from srkit.fid.statistics import Statistics
 from srkit.weights import load_state
 
 Timed = Callable[[], Any]
-
 PEERS = ("pytorch-fid", "torch-fidelity", "torchmetrics")  # as pip has them
 
 

@@ -13,7 +13,6 @@ from srkit.data.images import to_tensor
 from srkit.weights import THIRD_PARTY, WeightsError, cached, check_digest
 
 LPIPS_PROTOCOL = "torchmetrics, torchvision's AlexNet, RGB, whole picture"
-
 LPIPS = Callable[[Image.Image, Image.Image], float]
 
 

@@ -49,9 +49,7 @@ from srkit.weights import (
 )
 
 SMALL_N = 5_000  # photographs, up to which (and from ten) intervals are worth their minutes
-
 WINDOW = 11  # pixels a side of SSIM's
-
 KID_PROTOCOL = "unbiased, cubic kernel, pairs of one photograph left out"
 
 

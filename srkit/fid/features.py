@@ -33,9 +33,7 @@ PROTOCOLS = {
 }
 
 SIDE = 299  # pixels, the FID Inception's input
-
 Images = Tensor | np.ndarray | Image.Image
-
 Source = Images | Photos | str | Path | Iterable[Images]
 
 

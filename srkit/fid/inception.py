@@ -30,7 +30,6 @@ STANDARD_FILE = cached("inception").name
 
 # Feature dimension -> the module that they leave, as pytorch-fid's `dims`.
 LAYERS = {64: "maxpool1", 192: "maxpool2", 768: "Mixed_6e", 2048: "Mixed_7c"}
-
 HOW_TO_GET = THIRD_PARTY["inception"].instead
 
 

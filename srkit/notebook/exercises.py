@@ -16,13 +16,11 @@ from IPython.display import Markdown, display
 from ipywidgets import Button, HBox, RadioButtons, Text
 
 TRIES = 3
-
 TOLERANCE = 0.01  # of the solution, of several numbers the largest; 0 wants it exact
 
 # By notebook and number: the solution, the way there, its tolerance where that is another one, and
 # hints for typical errors.
 EXERCISES = json.loads(Path(__file__).with_name("exercises.json").read_text(encoding="utf-8"))
-
 wrong: dict[str, list[str]] = {}  # answers so far, by exercise
 solved: dict[str, str] = {}
 predicted: list[bool] = []  # whether each prediction came out

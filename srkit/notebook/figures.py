@@ -28,7 +28,6 @@ from srkit.upscale import kernel, upscale
 from srkit.weights import LABELS, METHODS
 
 LOSS_STYLES = {"mse": "-", "content": "--", "adversarial": ":", "class": "-."}
-
 Picture = Image.Image | np.ndarray | Tensor
 
 

@@ -125,8 +125,6 @@ def traded(psnr: Mapping[str, float], fine: Mapping[str, float]) -> str:
 # --- 03 ------------------------------------------------------------------------------------------
 
 CHOOSES = 0.1  # of a channel's weight in (0, 1): by so much it answers to another picture
-
-
 MATTERS = 0.3  # dB of context: less than the curves of so few crops jump about
 
 

@@ -7,7 +7,6 @@ from srkit.training.recipe import Recipe
 from srkit.training.recipes import STARTS, start_of
 
 Said = dict[str, tuple[str, str]]  # topic -> (statement, place)
-
 NOT_STATED = ("not stated", "–")
 
 REPORT: Said = {

@@ -16,7 +16,6 @@ from srkit.training.state import State
 from srkit.weights import WeightsError, load_state
 
 KEPT = 2
-
 NAME = re.compile(r"checkpoint-(\d{7,})-([0-9a-f]{16})\.pt")
 
 

@@ -23,7 +23,6 @@ from srkit.weights import save_generator
 
 OnSample = Callable[[State, dict[str, Any], Tensor], None]  # called with state, row, predictions
 OnLog = Callable[[State, dict[str, Any]], None]  # called with state, row
-
 SETTLED = 1000  # updates at most, or a fifth of the run, before anything is warned of
 GENTLER = "Lower the learning rate or the term's weight, or use precision fp32"
 ROOM = "Free space on that disk, or make it writable, and run the same command again"
