@@ -129,12 +129,10 @@ def test_other_protocols_and_layers_do_not_compare(folders, weights, tmp_path):
         (["A", "--save", "empty"], "--save empty is a folder"),
         (["A", "--save", "bad.npz/a.npz"], "bad.npz is no folder to write it in"),
         (["A", "B", "--paired"], "--paired is for --kid or --bootstrap"),
-        (["A", "B", "--bootstrap", "0"], "10 rounds or more, not 0"),
-        (["A", "B", "--bootstrap", "9"], "10 rounds or more, not 9"),
+        (["A", "B", "--bootstrap", "0"], "--bootstrap must be a number of 10 or more, not 0"),
+        (["A", "B", "--bootstrap", "9"], "--bootstrap must be a number of 10 or more, not 9"),
         (["A", "B", "--batch", "0"], "--batch must be a number of 1 or more, not 0"),
-        (["A", "B", "--protocol", "torch"], "pytorch, tf, clean"),
-        (["A", "B", "--layer", "100"], "64, 192, 768, 2048"),
-        (["A", "B", "--weights", "absent.pth"], "no Inception weights at absent.pth"),
+        (["A", "B", "--weights", "absent.pth"], "nothing at absent.pth (--weights)"),
         (["A", "B", "--layer", "192", "--weights", "W"], "complete up to 64 features"),
         (["A", "bad.npz", "--weights", "W"], "bad.npz holds no usable statistics"),
         (["empty", "B", "--layer", "64", "--weights", "W"], "no photographs under"),
@@ -150,6 +148,15 @@ def test_bad_input_ends_with_one_line(
     assert fid(*[names.get(a, a) for a in arguments]) == 2
     err = capsys.readouterr().err
     assert message in err and err.startswith("srkit: ") and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "accepted"),
+    [({"protocol": "torch"}, "pytorch, tf, clean"), ({"layer": 100}, "64, 192, 768, 2048")],
+)
+def test_unknown_protocols_and_layers_are_refused_with_those_there_are(settings, accepted):
+    with pytest.raises(ValueError, match=accepted):
+        Settings(**settings)
 
 
 def test_without_weights_the_standard_file_is_fetched_and_its_failure_explained(
