@@ -37,7 +37,7 @@ from srkit.fid.inception import (
 from srkit.fid.statistics import Accumulator, Statistics
 from srkit.fid.uncertainty import bootstrap_all, interval, kid
 from srkit.files import sha256
-from srkit.upscale import INTERPOLATIONS, checkpoint_scale, upscale
+from srkit.upscale import INTERPOLATIONS, Upscaler, checkpoint_scale, upscale
 from srkit.weights import (
     METHODS,
     TWICE,
@@ -75,13 +75,8 @@ def enlarge(
     by a generator in a file of its own, whatever it is called."""
     if checkpoint is not None:
         return upscale(lr, "", scale, checkpoint, device)
-    if method.endswith(TWICE):
-        if scale != 4:
-            raise ValueError(f"{method!r} enlarges 4 times, not {scale}")
-        once = method.removesuffix(TWICE)
-        return enlarge(enlarge(lr, once, 2, preset, device), once, 2, preset, device)
-    checkpoint = find_checkpoint(method, scale, preset) if method in methods("network") else None
-    return upscale(lr, method, scale, checkpoint, device)
+    once, file = method.removesuffix(TWICE), weights_file(method, scale, preset)
+    return Upscaler(once, scale, file, device, twice=once != method)(lr)
 
 
 def available_methods(scale: int) -> list[str]:
@@ -104,13 +99,18 @@ def check_checkpoints(files: Mapping[str, Path], scale: int) -> None:
             raise WeightsError(f"{file} enlarges {held} times, not {scale}: use --scale {held}")
 
 
+def weights_file(method: str, scale: int, preset: str | None = None) -> Path | None:
+    """The file of a method's weights; None for an interpolation."""
+    name = method.removesuffix(TWICE)
+    if name in methods("network"):
+        return find_checkpoint(name, scale if name == method else 2, preset)
+    return find_peer(name, scale) if name in methods("peer") else None
+
+
 def weights_of(method: str, scale: int, preset: str | None = None) -> str | None:
     """The first digits of the weights' SHA-256, or None for an interpolation."""
-    name = method.removesuffix(TWICE)
-    path = find_peer(name, scale) if name in methods("peer") else None
-    if name in methods("network"):
-        path = find_checkpoint(name, 2 if method.endswith(TWICE) else scale, preset)
-    return sha256(path)[:12] if path is not None else None
+    path = weights_file(method, scale, preset)
+    return sha256(path)[:12] if path else None
 
 
 def measure(

@@ -42,11 +42,6 @@ class Session:
     device: str
     folder: Path  # figures and results.json go here
 
-    @property
-    def results_file(self) -> Path:
-        """The results file of this preset and data."""
-        return self.folder / "results.json"
-
     def photos(self, split: str = "val") -> Photos:
         """The photographs of a split; of "val" as many as the preset measures, without those that
         are too small to be shown, which are counted aloud."""
@@ -123,7 +118,7 @@ class Session:
 
     def record(self, rows: Sequence[results.Row]) -> list[results.Row]:
         """Add rows to the results file and to its tables; returns all that it holds now."""
-        return tables.record(self.results_file, [*results.quoted_rows(), *rows])
+        return tables.record(self.folder / "results.json", [*results.quoted_rows(), *rows])
 
 
 def large_enough(photos: Photos, side: int) -> Photos:
