@@ -27,8 +27,8 @@ from srkit.data.sources import open_photos
 from srkit.devices import pick_device
 from srkit.evaluation import results
 from srkit.evaluation.tables import bench_table
-from srkit.fid import frechet
 from srkit.fid.features import inception_features
+from srkit.fid.frechet import frechet_distance
 from srkit.fid.inception import FIDInception, FoldedConv, deepest_inception, fold_batchnorm
 from srkit.fid.statistics import Statistics
 from srkit.weights import load_state
@@ -224,12 +224,10 @@ def time_distances(
     sets = [rng.normal(size=(n, d)) @ mixing.T + shift for shift in (0.0, 0.01)]
     ours = [Statistics.of(features) for features in sets]
     theirs = [{"mu": s.mean, "sigma": s.covariance} for s in ours]
-    functions: dict[str, Timed] = {"srkit": partial(frechet.frechet_distance, *ours)}
+    functions: dict[str, Timed] = {"srkit": partial(frechet_distance, *ours, warn=False)}
     functions |= {name: partial(peer_distance(name), *theirs) for name in peers}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", frechet.FewImagesWarning)
-        values = {name: distance() for name, distance in functions.items()}
-        medians = alternate(functions, rounds)
+    values = {name: distance() for name, distance in functions.items()}
+    medians = alternate(functions, rounds)
     protocol = f"float64, from statistics; {timing_protocol(rounds, run)}"
     shared = {"dataset": f"synthetic features, d = {d}", "n": n, "scale": None, "layer": d}
     rows = []

@@ -1,7 +1,6 @@
 """Measure methods on photographs under one protocol: the rows behind Figure 3."""
 
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -26,7 +25,7 @@ from srkit.fid.features import (
     patch_features,
     protocol_name,
 )
-from srkit.fid.frechet import FewImagesWarning, frechet_distance
+from srkit.fid.frechet import frechet_distance
 from srkit.fid.inception import (
     HOW_TO_GET,
     FIDInception,
@@ -286,9 +285,7 @@ def sensitivity(
         for (name, resize), place, n in product(features, range(len(network.collect)), sizes):
             columns = slice(starts[place], starts[place + 1])
             sets = (features[m, resize][:n, columns] for m in (name, "hr"))
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FewImagesWarning)  # small N are what is shown
-                distance = frechet_distance(*map(Statistics.of, sets))
+            distance = frechet_distance(*map(Statistics.of, sets), warn=False)  # small N are shown
             layer = network.collect[place]
             protocol = f"{network.name}, {layer} features, {protocol_name(resize)}"
             facts = {"dataset": photos.name, "side": side, "n": n, "scale": 2}

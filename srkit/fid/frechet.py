@@ -18,12 +18,12 @@ class FewImagesWarning(UserWarning):
     """Fewer samples than dimensions: a Frechet distance is then far above its true value."""
 
 
-def frechet_distance(a: Statistics, b: Statistics) -> float:
+def frechet_distance(a: Statistics, b: Statistics, *, warn: bool = True) -> float:
     """The square of Eq. (9) for two Gaussians, which is what every FID in print is:
 
         |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2))
 
-    Warns (FewImagesWarning) where a set has fewer samples than dimensions.
+    Warns (FewImagesWarning) where a set has fewer samples than dimensions, unless `warn` is False.
     Raises ValueError where the sets do not compare or have fewer than two samples.
     """
     check_comparable(a, b)
@@ -32,7 +32,7 @@ def frechet_distance(a: Statistics, b: Statistics) -> float:
         raise ValueError(f"a covariance needs two samples or more, there is {few}")
     if _identical(a, b):
         return 0.0
-    if few < a.mean.size:
+    if warn and few < a.mean.size:
         warnings.warn(
             f"N = {few} is below the {a.mean.size} dimensions of the features, so this distance is"
             " biased upwards: compare it only at the same N, or use KID",

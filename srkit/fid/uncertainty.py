@@ -1,12 +1,11 @@
 """What the number and the choice of photographs do to a distance: KID, bias, bootstrap, floor."""
 
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
 import scipy.linalg
 
-from srkit.fid.frechet import FewImagesWarning, frechet_distance
+from srkit.fid.frechet import frechet_distance
 from srkit.fid.statistics import Statistics, finite
 
 
@@ -93,15 +92,13 @@ def bootstrap_all(
             raise ValueError(f"paired sets have equally many rows, not {len(x)} and {len(y)}")
     rng = np.random.default_rng(seed)
     draws: dict[str, list[float]] = {name: [] for name in sets}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FewImagesWarning)
-        for _ in range(rounds):
-            own = {n: rng.integers(len(x), size=len(x)) for n, x in sets.items() if not paired}
-            rows = rng.integers(len(y), size=len(y))
-            truth = Statistics.of(y[rows])
-            for name, x in sets.items():
-                drawn = Statistics.of(x[own.get(name, rows)])
-                draws[name].append(frechet_distance(drawn, truth))
+    for _ in range(rounds):
+        own = {n: rng.integers(len(x), size=len(x)) for n, x in sets.items() if not paired}
+        rows = rng.integers(len(y), size=len(y))
+        truth = Statistics.of(y[rows])
+        for name, x in sets.items():
+            drawn = Statistics.of(x[own.get(name, rows)])
+            draws[name].append(frechet_distance(drawn, truth, warn=False))
     return {name: np.array(distances) for name, distances in draws.items()}
 
 

@@ -1,13 +1,12 @@
 """Experiments where the truth is known: what the number of vectors does to a Frechet distance."""
 
-import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from srkit.fid import uncertainty
-from srkit.fid.frechet import FewImagesWarning, frechet_distance
+from srkit.fid.frechet import frechet_distance
 from srkit.fid.statistics import Statistics
 
 Draw = Callable[[int], tuple[np.ndarray, np.ndarray]]  # n -> two samples, (n, d) each
@@ -15,9 +14,7 @@ Draw = Callable[[int], tuple[np.ndarray, np.ndarray]]  # n -> two samples, (n, d
 
 def distance(one: np.ndarray, other: np.ndarray) -> float:
     """The squared Frechet distance of two sets (N, d), without the warning that they are small."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FewImagesWarning)
-        return frechet_distance(Statistics.of(one), Statistics.of(other))
+    return frechet_distance(Statistics.of(one), Statistics.of(other), warn=False)
 
 
 def from_pool(pool: np.ndarray, rng: np.random.Generator) -> Draw:
