@@ -144,17 +144,8 @@ def update(run: Run, crops: Tensor, labels: Tensor) -> None:
     lr, hr = (x.contiguous(memory_format=torch.channels_last) for x in (lr, hr))
     labels = labels.to(state.device, non_blocking=True)
     detail = recipe.logs(state.step + 1)
-    try:
-        with compilation(recipe, run):
-            log = train_step(state, lr, hr, labels, detail)
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"out of memory with {len(hr)} crops of {recipe.crop}x{recipe.crop}: --set"
-            f" accumulate={min(recipe.batch, 2 * recipe.accumulate)} trains on the same batch in"
-            f" more parts, --set batch={max(1, recipe.batch // 2)} and --set"
-            f" crop={recipe.crop // 2} on less (a run that was begun keeps its settings: give"
-            " another --out)"
-        ) from error
+    with failures_in_words(run, len(hr)):
+        log = train_step(state, lr, hr, labels, detail)
     if detail:
         run.record(log)
 
@@ -236,15 +227,23 @@ def signals_noted() -> Iterator[list[int]]:
 
 
 @contextmanager
-def compilation(recipe: Recipe, run: Run) -> Iterator[None]:
-    """Around an update: says that the first one compiles, and what to do where that fails."""
+def failures_in_words(run: Run, count: int) -> Iterator[None]:
+    """Around an update of `count` crops: says that the first one compiles, and what to do where
+    that fails or memory runs out."""
+    recipe = run.state.recipe
     first = recipe.compile and run.state.step == run.first_step
     if first and run.state.world.first:
         tqdm.write("compiling the networks, which takes minutes")
     try:
         yield
-    except (torch.OutOfMemoryError, KeyboardInterrupt):
-        raise
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"out of memory with {count} crops of {recipe.crop}x{recipe.crop}: --set"
+            f" accumulate={min(recipe.batch, 2 * recipe.accumulate)} trains on the same batch in"
+            f" more parts, --set batch={max(1, recipe.batch // 2)} and --set"
+            f" crop={recipe.crop // 2} on less (a run that was begun keeps its settings: give"
+            " another --out)"
+        ) from error
     except Exception as error:
         if not first:
             raise
