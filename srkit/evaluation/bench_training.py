@@ -24,6 +24,7 @@ from srkit.training.state import State, start
 from srkit.training.step import judge, train_step
 
 CLASSES = 1000
+CONTENT = "untrained"  # the VGG19, whose time is that of a trained one
 MODELS = ("srresnet", "srgan", "sr-ugan")
 
 # What each step towards the best path changes, one added to the other.
@@ -71,9 +72,9 @@ def batch_of(plan: Recipe, batch: int, device: torch.device) -> tuple[Tensor, Te
     return lr.contiguous(memory_format=form), hr.contiguous(memory_format=form), labels
 
 
-def plain_state(plan: Recipe, content: str, device: str) -> State:
+def plain_state(plan: Recipe, device: str) -> State:
     """Fresh networks in NCHW, with an Adam that is not fused."""
-    state = start(replace(plan, precision="fp32", compile=False), CLASSES, content, device)
+    state = start(replace(plan, precision="fp32", compile=False), CLASSES, CONTENT, device)
     for name in ("generator", "discriminator", "content"):
         network = getattr(state, name)
         if network is not None:
@@ -85,16 +86,11 @@ def plain_state(plan: Recipe, content: str, device: str) -> State:
 
 
 def bench_train(
-    batch: int | None = None,
-    rounds: int = 5,
-    quick: bool = False,
-    device: str = "auto",
-    content: str = "untrained",
+    batch: int | None = None, rounds: int = 5, quick: bool = False, device: str = "auto"
 ) -> list[results.Row]:
     """Rows of the whole update, for each model: its rate against the plain loop's, and crops/s;
     on a GPU TFLOP/s and peak memory. Networks are of the report's size, crops of 256 on a GPU
-    and of 96 on a CPU; `quick` has toy networks, and shows only that it runs. VGG19 is untrained
-    unless `content` names another: its time is the same."""
+    and of 96 on a CPU; `quick` has toy networks, and shows only that it runs."""
     gpu = pick_device(device).type == "cuda"
     preset = "smoke" if quick else "paper" if gpu else "cpu"
     run = results.Run("bench", preset, device=str(pick_device(device)))
@@ -104,11 +100,11 @@ def bench_train(
     rows = []
     for model in MODELS:
         plan = recipe(model, preset, batch=size, crop=crop, precision="fp32", compile=False)
-        medians = alternate(ways_to_update(plan, content, run.device), rounds)
+        medians = alternate(ways_to_update(plan, run.device), rounds)
         about = f"one update, {size} of {plan.crop}x{plan.crop}, {'toy' if quick else 'full'} size"
         about += "; convolutions of fp32 in TF32" if gpu else ""
         protocol = f"{about}; {timing_protocol(rounds, run)}"
-        flop = size * step_flop(plan, content, run.device) if gpu else 0.0
+        flop = size * step_flop(plan, run.device) if gpu else 0.0
         for name, seconds in medians.items():
             values = {"crops/s": size / seconds}
             if "plain loop" in medians:
@@ -119,20 +115,20 @@ def bench_train(
             facts = {"variant": name, "dataset": "noise", "crop": plan.crop, "n": size, "scale": 2}
             rows += [run.row(model, m, digits(v), protocol, **facts) for m, v in values.items()]
         if gpu:
-            rows += peak_memory(plan, content, run)
+            rows += peak_memory(plan, run)
     return rows
 
 
-def ways_to_update(plan: Recipe, content: str, device: str) -> dict[str, Callable[[], object]]:
+def ways_to_update(plan: Recipe, device: str) -> dict[str, Callable[[], object]]:
     """The plain loop's update and ours in each way, of one batch; without those that do not fit."""
     lr, hr, labels = batch_of(plan, plan.batch, torch.device(device))
-    plain = plain_state(plan, content, device)
+    plain = plain_state(plan, device)
     work: dict[str, Callable[[], object]] = {
         "plain loop": partial(plain_step, plain, lr.contiguous(), hr.contiguous(), labels)
     }
     for name, settings in WAYS.items():
         if plan.crop > 32 or "compile" not in settings:  # toys compile longer than they run
-            state = start(replace(plan, **settings), CLASSES, content, device)
+            state = start(replace(plan, **settings), CLASSES, CONTENT, device)
             work[name] = partial(train_step, state, lr, hr, labels)
     return {name: update for name, update in work.items() if runs(name, update, plan.batch)}
 
@@ -150,9 +146,9 @@ def runs(name: str, run: Callable[[], object], batch: int) -> bool:
     return False
 
 
-def step_flop(plan: Recipe, content: str, device: str) -> float:
+def step_flop(plan: Recipe, device: str) -> float:
     """The floating point operations of one update, for each photograph, counted on two."""
-    state = start(replace(plan, batch=2), CLASSES, content, device)
+    state = start(replace(plan, batch=2), CLASSES, CONTENT, device)
     with FlopCounterMode(display=False) as counter:
         train_step(state, *batch_of(plan, 2, state.device))
     return counter.get_total_flops() / 2
@@ -164,7 +160,7 @@ def bf16_product(device: torch.device, side: int = 8192, rounds: int = 20) -> fl
     return 2 * side**3 / alternate({"product": lambda: a @ a}, rounds)["product"]
 
 
-def peak_memory(plan: Recipe, content: str, run: results.Run) -> list[results.Row]:
+def peak_memory(plan: Recipe, run: results.Run) -> list[results.Row]:
     """GiB at the peak of an update, for batches that double until they no longer fit."""
     rows: list[results.Row] = []
     batch = 1
@@ -175,7 +171,7 @@ def peak_memory(plan: Recipe, content: str, run: results.Run) -> list[results.Ro
         torch.cuda.reset_peak_memory_stats()
         try:
             ours = replace(plan, batch=batch, precision="bf16")
-            state = start(ours, CLASSES, content, run.device)
+            state = start(ours, CLASSES, CONTENT, run.device)
             train_step(state, *batch_of(plan, batch, torch.device("cuda")))
         except torch.OutOfMemoryError:
             return rows

@@ -120,15 +120,14 @@ def by_method(rows: Sequence[Row], metric: str) -> dict[str, float]:
     return {row["method"]: row["value"] for row in chosen if row["method"] != "hr"}
 
 
-def sensitivity_table(rows: Sequence[Row], names: Sequence[str] = ("sr-ugan",)) -> Table:
+def sensitivity_table(rows: Sequence[Row]) -> Table:
     """FID by layer, number of photographs and their short side; under each protocol bicubic's, and
-    the ratio to it of each method in `names`."""
+    SR-UGAN's ratio to it."""
     columns = []
     for resize in PROTOCOLS:
         columns.append(Column(f"bicubic, {resize}", {"method": "bicubic", "resize": resize}))
-        for name in names:
-            where = {"method": name, "resize": resize}
-            columns.append(Column(f"{label(name)} / bicubic", where, ratio=True))
+        where = {"method": "sr-ugan", "resize": resize}
+        columns.append(Column(f"{label('sr-ugan')} / bicubic", where, ratio=True))
     places = sorted({(row["layer"], row["n"], row["side"]) for row in rows})
     lines = [
         ([f"FID-{layer}", n, side], {"layer": layer, "n": n, "side": side})

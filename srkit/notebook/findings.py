@@ -35,12 +35,12 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def apart(value: float, base: float, unit: str = "dB", digits: int = 2) -> str:
+def apart(value: float, base: float) -> str:
     """How a value stands to another: "0.35 dB higher", "0.35 dB lower", or "the same"."""
-    size = f"{abs(value - base):.{digits}f}"
+    size = f"{abs(value - base):.2f}"
     if float(size) == 0:
         return "the same"
-    return f"{size} {unit} {'higher' if value > base else 'lower'}"
+    return f"{size} dB {'higher' if value > base else 'lower'}"
 
 
 def times(factor: float) -> str:

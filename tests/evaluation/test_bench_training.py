@@ -29,7 +29,7 @@ def test_bench_train_compares_our_update_with_the_plain_loop(tmp_path, capsys):
 def test_the_plain_loop_does_the_same_update(model):
     plan = recipe(model, "smoke", batch=2, crop=32, start_from="")
     states = [bench_training.start(plan, bench_training.CLASSES, "untrained", "cpu")]
-    states.append(bench_training.plain_state(plan, "untrained", "cpu"))
+    states.append(bench_training.plain_state(plan, "cpu"))
     lr, hr, labels = bench_training.batch_of(plan, 2, torch.device("cpu"))
     train_step(states[0], lr, hr, labels)
     bench_training.plain_step(states[1], lr.contiguous(), hr.contiguous(), labels)
@@ -44,7 +44,7 @@ def test_the_counted_work_of_an_update_is_that_of_its_parts():
     from srkit.models import count_gflop
 
     plan = recipe("sr-ugan", "smoke", batch=2, crop=32)
-    found = bench_training.step_flop(plan, "untrained", "cpu")
+    found = bench_training.step_flop(plan, "cpu")
     state = bench_training.start(plan, 1000, "untrained", "cpu")
     g = count_gflop(state.generator, 16, 16)
     d = count_gflop(state.discriminator, 32, 32)
