@@ -162,6 +162,8 @@ def loss_lines(plan: Recipe) -> dict[str, str]:
     lines = {"generator": f"generator: {' + '.join(present)}"}
     if weights.content:
         lines["content"] = f"content: VGG19 {layer}"
+        if plan.shift:
+            lines["content"] += f", SR and HR moved alike by 0 to {plan.shift} pixels"
     if weights.adversarial or weights.classes:
         lines["discriminator"] = f"discriminator: {judges[plan.discriminator_kind]}"
     if plan.model == "sr-ugan":

@@ -54,6 +54,9 @@ class Recipe:
     content_layer: str = ""  # "" is relu5_4, or the deepest that the VGG19 file reaches
     content_scale: float | None = None
     class_loss: bool = True
+    # SR and HR are moved by 0 to so many pixels, alike, before VGG19 and the discriminator. Both
+    # halve pictures on a fixed grid, and a generator learns to leave that grid's pattern.
+    shift: int = 0
     # The optimiser (section 5): Adam, the learning rate divided by 10 at `drop_at`, or falling to 0
     # along half a cosine over all of the run (Loshchilov and Hutter, 2016, without restarts).
     iterations: int = 200_000
@@ -81,8 +84,8 @@ class Recipe:
         check_scale(self.scale)
         sizes = ("blocks", "width", "wide", "discriminator_width", "crop", "batch", "accumulate")
         times = ("iterations", "log_every", "sample_every", "checkpoint_every")
-        for name in (*sizes, *times, "watch", "watch_crop", "seed", "drop_at", "warmup"):
-            least = 0 if name in ("seed", "drop_at", "warmup") else 1
+        for name in (*sizes, *times, "watch", "watch_crop", "seed", "drop_at", "warmup", "shift"):
+            least = 0 if name in ("seed", "drop_at", "warmup", "shift") else 1
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
         numbers = {f"weights.{name}": value for name, value in vars(self.weights).items()}
@@ -108,6 +111,8 @@ class Recipe:
         for name in ("crop", "watch_crop"):
             if (side := getattr(self, name)) % self.scale:
                 raise ValueError(f"{name} must be a multiple of the scale {self.scale}, not {side}")
+        if self.shift >= self.crop // 2:
+            raise ValueError(f"shift must be under half of crop {self.crop}, not {self.shift}")
         if self.accumulate > self.batch:
             raise ValueError(f"accumulate must be 1 to {self.batch}, the batch: {self.accumulate}")
         if self.class_loss and self.discriminator_kind != "sr-ugan":

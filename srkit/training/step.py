@@ -1,6 +1,7 @@
 """One update of a GAN (the report's section 4.3)."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from srkit import losses
@@ -88,6 +89,16 @@ def judge(discriminator: nn.Module, image: Tensor) -> tuple[Tensor, Tensor | Non
     return validity.float(), None if classes is None else classes.float()
 
 
+def shifted(state: State, image: Tensor) -> Tensor:
+    """A batch moved up and left by 0 to `recipe.shift` pixels, its far edges mirrored: by the same
+    in all of one update.  Shape: (B, 3, H, W) -> (B, 3, H, W)."""
+    if not state.recipe.shift:
+        return image
+    random = torch.Generator().manual_seed(state.recipe.seed * 2**32 + state.step)
+    up, left = torch.randint(state.recipe.shift + 1, (2,), generator=random).tolist()
+    return F.pad(image[..., up:, left:], (0, left, 0, up), mode="reflect")
+
+
 def discriminator_backward(
     state: State, sr: Tensor, hr: Tensor, labels: Tensor, share: float
 ) -> dict[str, Tensor]:
@@ -96,8 +107,8 @@ def discriminator_backward(
     state.discriminator.requires_grad_(True)
     network = state.ddp_discriminator or state.discriminator
     with autocast(state):
-        validity_hr, class_logits = judge(network, hr)
-        validity_sr, _ = judge(network, sr)
+        validity_hr, class_logits = judge(network, shifted(state, hr))
+        validity_sr, _ = judge(network, shifted(state, sr))
     if class_logits is not None and state.recipe.class_loss:
         log = losses.discriminator_loss(validity_hr, validity_sr, class_logits, labels)
     else:
@@ -131,6 +142,7 @@ def generator_terms(state: State, sr: Tensor, hr: Tensor, labels: Tensor) -> dic
     terms: dict[str, Tensor] = {}
     if weights.mse:
         terms["mse"] = losses.mse_loss(sr, hr)
+    sr, hr = shifted(state, sr), shifted(state, hr)
     with autocast(state):
         if state.content is not None:
             terms["content"] = state.content(sr, hr)

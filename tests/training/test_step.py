@@ -15,7 +15,14 @@ from srkit.losses import Weights
 from srkit.metrics import psnr
 from srkit.training.recipes import RECIPES, recipe
 from srkit.training.state import start
-from srkit.training.step import generate, generator_backward, train_step, update_ema, validate
+from srkit.training.step import (
+    generate,
+    generator_backward,
+    shifted,
+    train_step,
+    update_ema,
+    validate,
+)
 
 pytestmark = pytest.mark.usefixtures("tiny_vgg")
 
@@ -69,6 +76,29 @@ def test_frozen_batchnorm_keeps_its_statistics_and_learns_its_weights():
     assert float(log["mse"]) == pytest.approx(expected, rel=1e-5)  # as in evaluation mode
     same = {name: torch.equal(value, before[name]) for name, value in layer.state_dict().items()}
     assert same["running_mean"] and same["running_var"] and not same["weight"]
+
+
+def test_sr_and_hr_are_shifted_alike_by_every_distance_and_their_far_edges_mirrored():
+    state, seen = start(smoke("srgan", shift=2), 3, device="cpu"), set()
+    row = torch.arange(100.0).reshape(1, 1, 10, 10)
+    for state.step in range(100):
+        moved = shifted(state, row)
+        assert torch.equal(moved, shifted(state, row)) and moved.shape == row.shape
+        up, left = divmod(int(moved[0, 0, 0, 0]), 10)
+        below, right = torch.arange(10) + up, torch.arange(10) + left
+        below, right = (torch.where(x > 9, 18 - x, x) for x in (below, right))  # 9 is the edge
+        assert torch.equal(moved[0, 0], row[0, 0][below][:, right])
+        seen.add((up, left))
+    assert seen == {(up, left) for up in range(3) for left in range(3)}
+
+
+def test_what_is_compared_pixel_by_pixel_is_not_shifted():
+    lr, hr, labels = batch(2)
+    logs = [
+        train_step(start(smoke("sr-ugan", shift=shift), 3, device="cpu"), lr, hr, labels)
+        for shift in (0, 8)
+    ]
+    assert logs[0]["mse"] == logs[1]["mse"] and logs[0]["content"] != logs[1]["content"]
 
 
 def test_srresnet_overfits_a_batch():
