@@ -5,14 +5,11 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 import nbformat
 import papermill
 from ipykernel.kernelspec import write_kernel_spec
-from papermill.clientwrap import PapermillNotebookClient
-from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 from srkit import paths
@@ -79,44 +76,6 @@ def use_this_python(folder: Path) -> None:
     os.environ["JUPYTER_PATH"] = os.pathsep.join([str(folder), *elsewhere])
 
 
-class PatientClient(PapermillNotebookClient):
-    """papermill's client, which asks again for a reply that it was not told of.
-
-    An output widget makes the client write to the shell channel while it waits there for a cell's
-    reply. ZeroMQ announces a message once, and that write can swallow the announcement: the reply
-    lies there, and the client would wait until the cell's timeout. So it looks every few seconds.
-    """
-
-    LOOK_EVERY = 2.0  # seconds
-
-    def start_new_kernel_client(self, **options):
-        client = super().start_new_kernel_client(**options)
-        wait = client.shell_channel.get_msg
-
-        async def get_msg(timeout: float | None = None) -> dict[str, Any]:
-            end = None if timeout is None else time.monotonic() + timeout
-            while True:
-                left = self.LOOK_EVERY if end is None else end - time.monotonic()
-                try:
-                    return await wait(timeout=max(0.0, min(self.LOOK_EVERY, left)))
-                except Empty:
-                    if end is not None and time.monotonic() >= end:
-                        raise
-
-        client.shell_channel.get_msg = get_msg
-        return client
-
-
-class PatientEngine(Engine):
-    """papermill's engine, with `PatientClient`."""
-
-    @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, execution_timeout=None, **_) -> None:
-        options = {"timeout": execution_timeout, "startup_timeout": 60, "kernel_name": kernel_name}
-        options["store_widget_state"] = False  # a copy has no kernel that it could belong to
-        PatientClient(nb_man, **options).execute()
-
-
 def run_notebook(source: Path, folder: Path, parameters: Mapping[str, Any], preset: str) -> Path:
     """Execute one notebook into `folder`, with HTML beside it; returns the executed copy.
 
@@ -124,7 +83,6 @@ def run_notebook(source: Path, folder: Path, parameters: Mapping[str, Any], pres
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / source.name
-    papermill_engines.register("patient", PatientEngine)
     os.environ.pop("MPLBACKEND", None)  # the kernel's own inline backend makes the pictures
     failure = None
     try:
@@ -132,10 +90,10 @@ def run_notebook(source: Path, folder: Path, parameters: Mapping[str, Any], pres
             str(source),
             str(target),
             dict(parameters),
-            engine_name="patient",
             kernel_name="python3",
             cwd=str(paths.root()),
             execution_timeout=CELL_TIMEOUT[preset],
+            store_widget_state=False,  # a copy has no kernel that it could belong to
         )
     except KeyboardInterrupt:
         print(f"\ninterrupted in {source.name}; what ran before it is kept in {target}", flush=True)

@@ -1,6 +1,5 @@
 """The notebooks: as committed, and executed by papermill in the smoke preset."""
 
-import asyncio
 import base64
 import json
 import os
@@ -8,8 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from queue import Empty
-from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -160,16 +157,6 @@ def test_python3_is_the_running_interpreter_however_often_one_asks(monkeypatch, 
     assert get_kernel_spec("python3").argv[0] == sys.executable
 
 
-@pytest.mark.notebook
-def test_notebooks_run_by_the_patient_client(clone, monkeypatch):
-    ran = []
-    execute = lambda client: ran.append((type(client), client.timeout))
-    monkeypatch.setattr(report.PapermillNotebookClient, "execute", execute)
-    write_notebook(clone, "1 + 1")
-    report.report("smoke")
-    assert ran == [(report.PatientClient, report.CELL_TIMEOUT["smoke"])]
-
-
 def test_unknown_parameter_notebook_and_preset_are_refused_before_anything_runs(capsys):
     for arguments, accepted in (
         (["report", "-p", "presett", "x"], "preset"),
@@ -205,49 +192,6 @@ def test_committed_notebooks_do_not_change_when_stripped():
         text=True,
     )
     assert result.returncode == 0, result.stdout
-
-
-class Channel:
-    """A channel whose message has arrived unannounced: only a new look finds it."""
-
-    def __init__(self, looks: int):
-        self.looks, self.asked = looks, []
-
-    async def get_msg(self, timeout=None):
-        self.asked.append(timeout)
-        await asyncio.sleep(timeout)
-        if len(self.asked) < self.looks:
-            raise Empty
-        return {"content": "reply"}
-
-
-@pytest.fixture
-def patient(monkeypatch):
-    """The get_msg of `PatientClient` over a `Channel`."""
-
-    def make(looks):
-        channel = Channel(looks)
-        client = SimpleNamespace(shell_channel=channel)
-        base = report.PapermillNotebookClient
-        monkeypatch.setattr(base, "start_new_kernel_client", lambda self, **_: client)
-        monkeypatch.setattr(report.PatientClient, "LOOK_EVERY", 0.02)
-        nb_man = SimpleNamespace(nb=nbformat.v4.new_notebook())
-        return channel, report.PatientClient(nb_man).start_new_kernel_client().shell_channel.get_msg
-
-    return make
-
-
-@pytest.mark.parametrize("timeout", [None, 60])
-def test_a_reply_that_was_not_announced_is_found_by_looking_again(patient, timeout):
-    channel, get_msg = patient(3)
-    assert asyncio.run(get_msg(timeout))["content"] == "reply"
-    assert len(channel.asked) == 3 and max(channel.asked) <= 0.02
-
-
-def test_looking_again_ends_with_the_timeout(patient):
-    _, get_msg = patient(10**6)
-    with pytest.raises(Empty):
-        asyncio.run(get_msg(0.1))
 
 
 @pytest.mark.notebook
