@@ -310,7 +310,10 @@ def tile_overlap(generator: nn.Module) -> tuple[int, int]:
     over how many more it fades. The margin is the receptive radius where a probe finds one."""
     scale, probe = generator.scale, 128
     assert isinstance(scale, int)
-    radius = -(-receptive_radius(generator, probe) // scale)
+    try:
+        radius = -(-receptive_radius(generator, probe) // scale)
+    except RuntimeError:  # others' networks may write over what their gradient needs
+        radius = probe
     return (radius, 0) if radius < probe // 2 - 1 else (GLOBAL_MARGIN, GLOBAL_FADE)
 
 

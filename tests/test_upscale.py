@@ -1,5 +1,6 @@
 """Interpolation against PIL, and tiles against the whole picture."""
 
+import importlib
 import itertools
 import os
 import pickle
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from srkit import models, upscale
+from srkit.cli import main
 from srkit.data import norm, to_tensor
 from srkit.models import build_generator
 from srkit.pictures.deep_colour import DeepPicture
@@ -432,6 +434,42 @@ def test_its_tiles_equal_the_whole(other):
     photo = random_picture(90, 70)
     whole, tiled = (upscale.upscale(photo, "", 2, other["pth"], tile=n) for n in (256, 48))
     assert largest_difference(whole, tiled) <= 1
+
+
+FAMILIES: dict[str, tuple[str, str, dict]] = {
+    "SwinIR": ("SwinIR", "SwinIR", {"depths": [2], "embed_dim": 12, "num_heads": [2]}),
+    "ESRGAN": ("ESRGAN.__arch.RRDB", "RRDBNet", {"num_filters": 8, "num_blocks": 1}),
+    "PLKSR": ("PLKSR", "PLKSR", {"dim": 16, "n_blocks": 2}),  # has no gradient where it is trained
+}
+SCALES = {"SwinIR": ("upscale", 2), "ESRGAN": ("scale", 4), "PLKSR": ("upscaling_factor", 4)}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_networks_of_the_field_enlarge_and_are_measured_by_command(tmp_path, capsys, family):
+    pytest.importorskip("spandrel", reason="spandrel is not installed")
+    module, name, settings = FAMILIES[family]
+    option, scale = SCALES[family]
+    if family == "SwinIR":
+        settings = settings | {"img_size": 16, "window_size": 8, "upsampler": "pixelshuffle"}
+    network = getattr(importlib.import_module(f"spandrel.architectures.{module}"), name)
+    network = network(**settings, **{option: scale}).eval()
+    file, photos = tmp_path / "theirs.safetensors", tmp_path / "photos"
+    save_file({key: value.clone() for key, value in network.state_dict().items()}, file)
+    photos.mkdir()
+    random_picture(44, 36).save(photos / "a.png")
+    common = ["--checkpoint", str(file), "--device", "cpu"]
+    out = ["-o", str(tmp_path / "out"), "--precision", "fp32"]
+    assert main(["upscale", str(photos), *out, *common]) == 0
+    with Image.open(tmp_path / "out" / "a.png") as sr:
+        assert sr.size == (44 * scale, 36 * scale)
+        lr = to_tensor(random_picture(40, 32))[None]  # whole windows: SwinIR need not pad
+        with torch.no_grad():
+            expected = network(lr)[0].clamp(0, 1).permute(1, 2, 0).mul(255).round().numpy()
+    ours = np.asarray(upscale.upscale(random_picture(40, 32), "", scale, file))
+    assert np.abs(ours - expected).max() <= 1
+    command = ["evaluate", "--data", str(photos), "--scale", str(scale), "--methods", "bicubic"]
+    assert main([*command, *common]) == 0
+    assert "| theirs |" in capsys.readouterr().out
 
 
 def test_a_padded_network_is_cut_back():
