@@ -20,7 +20,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
 from srkit.data.images import denorm
-from srkit.models import InBf16, largest_layer, receptive_radius
+from srkit.models import InBf16, largest_layer, receptive_radius, with_early_tail
 from srkit.pictures.deep_colour import AnyPicture, DeepPicture, Picture, blank, in_8_bits
 from srkit.pictures.picture_files import check_fits, prepared
 from srkit.weights import (
@@ -186,6 +186,7 @@ def trained_generator(
         generator = load_other(path, scale)
     else:
         generator, _ = load_generator(path, METHODS[model].source if model else None, scale)
+        generator = with_early_tail(generator)
     if precision == "bf16" and getattr(generator, "can_bf16", True):
         generator = InBf16(generator)
     return generator.eval().to(device).to(memory_format=torch.channels_last)
@@ -219,7 +220,7 @@ def super_resolve(
         overlap = (0, 0)
     else:
         overlap = tile_overlap(generator)
-        tile_starts(max(image.size), tile, overlap)  # refuses a small tile
+        tile_spans(max(image.size), tile, overlap)  # refuses a small tile
     done: list[int] = []
 
     def note(pixels: int) -> None:
@@ -259,11 +260,10 @@ def in_tiles(
     margin, fade = (scale * pixels for pixels in overlap)
     sr = blank(image.mode, (scale * width, scale * height))
     bottom = 0
-    for top in tile_starts(height, tile, overlap):
-        below, right = min(top + tile, height), 0
+    for top, below in tile_spans(height, tile, overlap):
+        right = 0
         row = blank(image.mode, (sr.width, scale * (below - top)))
-        for left in tile_starts(width, tile, overlap):
-            end = min(left + tile, width)
+        for left, end in tile_spans(width, tile, overlap):
             part = predict(generator, image.crop((left, top, end, below)))
             row.paste(part, (scale * left, 0), joint(part.size, 0, margin, fade) if left else None)
             note((end - right) * (below - bottom))
@@ -322,29 +322,33 @@ def smallest_tile(overlap: tuple[int, int]) -> int:
     return 2 * overlap[0] + overlap[1] + GRID
 
 
-def tile_starts(length: int, tile: int, overlap: tuple[int, int]) -> list[int]:
-    """Where tiles begin so that they cover `length`, on multiples of GRID. Raises ValueError where
-    `tile` is smaller than `smallest_tile`."""
+def tile_spans(length: int, tile: int, overlap: tuple[int, int]) -> list[tuple[int, int]]:
+    """From where to where tiles reach so that as few as can be cover `length`, all alike but the
+    last, from multiples of GRID. Raises ValueError where `tile` is smaller than `smallest_tile`."""
     if length <= tile:
-        return [0]
+        return [(0, length)]
     if tile < smallest_tile(overlap):
         raise ValueError(f"a tile of {tile} is too small here: take {smallest_tile(overlap)}")
-    step = (tile - 2 * overlap[0] - overlap[1]) // GRID * GRID
-    last = -(-(length - tile) // GRID) * GRID
-    return [*range(0, last, step), last]
+    shared = 2 * overlap[0] + overlap[1]
+    most = (tile - shared) // GRID * GRID
+    count = 1 - (tile - length) // most
+    step = min(most, -((shared - length) // (count * GRID)) * GRID)
+    spans = [(at, at + step + shared) for at in range(0, (count - 1) * step, step)]
+    return [*spans, ((count - 1) * step, length)]
 
 
 @lru_cache(maxsize=8)
 def free_tile(generator: nn.Module) -> int:
     """The side of a tile whose activations take a quarter of the free memory, at most 3/4 GiB on a
     CPU and 8 GiB on a GPU; a float32 layer counts six times. On a GPU at most 1024; on a CPU at
-    most 256 or six overlaps, beyond which speed grows no more (caches)."""
+    most 384 or six overlaps, beyond which speed grows no more (its layers are taken from the
+    system anew each time)."""
     device, overlap = next(generator.parameters()).device, tile_overlap(generator)
     if device.type == "cuda":
         free, most, side = torch.cuda.mem_get_info(device)[0], 8 << 30, 1024
     else:
         free, most = psutil.virtual_memory().available, 3 << 28
-        side = max(256, 6 * (2 * overlap[0] + overlap[1]))
+        side = max(384, 6 * (2 * overlap[0] + overlap[1]))
     pixels = min(free // 4, most) / (6 * 4 * largest_layer(generator))
     fitting = int(min(side, pixels**0.5)) // GRID * GRID
     return max(smallest_tile(overlap), fitting)

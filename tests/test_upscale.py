@@ -30,7 +30,7 @@ from srkit.upscale import (
     kernel,
     super_resolve,
     tile_overlap,
-    tile_starts,
+    tile_spans,
     visible_colours,
 )
 from srkit.weights import WeightsError, save_generator
@@ -329,14 +329,18 @@ def test_the_prediction_is_in_0_to_255():
 
 
 @pytest.mark.parametrize(
-    ("length", "tile", "overlap"), [(53, 32, (4, 0)), (33, 32, (4, 8)), (200, 48, (0, 0))]
+    ("length", "tile", "overlap"),
+    [(53, 32, (4, 0)), (33, 32, (4, 8)), (200, 48, (0, 0)), (976, 352, (24, 0)), (56, 40, (4, 8))],
 )
 def test_tiles_cover_everything_and_overlap_by_as_much_as_said(length, tile, overlap):
-    starts = tile_starts(length, tile, overlap)
-    assert starts[0] == 0 and length - GRID < starts[-1] + tile - 0 < length + GRID
-    assert all(start % GRID == 0 for start in starts) and starts[-1] + tile >= length
-    assert all(b + 2 * overlap[0] + overlap[1] <= a + tile for a, b in itertools.pairwise(starts))
-    assert tile_starts(tile, tile, overlap) == [0]
+    spans = tile_spans(length, tile, overlap)
+    assert spans[0][0] == 0 and spans[-1][1] == length
+    assert all(start % GRID == 0 and 0 < end - start <= tile for start, end in spans)
+    shared = 2 * overlap[0] + overlap[1]
+    assert all(end - start == shared for (_, end), (start, _) in itertools.pairwise(spans))
+    each = (tile - shared) // GRID * GRID  # what one tile adds
+    assert len(spans) == 1 + -(-(length - tile) // each)
+    assert tile_spans(tile, tile, overlap) == [(0, tile)]
 
 
 def test_a_tile_too_small_for_its_overlap_is_refused():
@@ -397,7 +401,7 @@ def test_the_tile_grows_with_the_free_memory_within_bounds(monkeypatch):
         sides.append(free_tile(generator))
         assert sides[-1] % GRID == 0 or gib == 0
     smallest = 2 * tile_overlap(generator)[0] + GRID
-    assert sides[0] == smallest < sides[1] < sides[2] < sides[3] == 256
+    assert sides[0] == smallest < sides[1] < sides[2] < sides[3] == 384
     # A layer of 4 * 32 channels of float32 for each pixel, six times, in a quarter of half a GiB.
     assert sides[2] == int((2**27 / (6 * 4 * 128)) ** 0.5) // GRID * GRID
 

@@ -24,7 +24,7 @@ from srkit.devices import pick_device
 from srkit.evaluation import results
 from srkit.evaluation.bench_fid import alternate, digits, installed, timing_protocol
 from srkit.models.build import build_generator
-from srkit.models.inference import InBf16
+from srkit.models.inference import InBf16, with_early_tail
 from srkit.upscale import super_resolve
 from srkit.weights import checkpoint_path, load_generator
 
@@ -95,7 +95,8 @@ def ways(
 
     work: dict[str, Callable[[], object]] = {"plain": partial(plain, network(), image)}
     for precision in ("fp32", "bf16"):
-        ours = InBf16(network()) if precision == "bf16" else network()
+        ours = with_early_tail(network())
+        ours = InBf16(ours) if precision == "bf16" else ours
         ours = ours.to(memory_format=torch.channels_last)
         for tile in tiles:
             name = f"srkit, {precision}, tile {tile}"

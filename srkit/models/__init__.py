@@ -20,6 +20,7 @@ from srkit.models.inference import (
     InBf16,
     OtherGenerator,
     interpolated,
+    with_early_tail,
 )
 from srkit.models.leftthomas import (
     LeftthomasGenerator,

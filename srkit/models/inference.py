@@ -4,7 +4,10 @@ from copy import deepcopy
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from srkit.models.blocks import UpBlock
 
 FP32_LAYERS = ("head", "merge")  # what all of SRGAN's residual blocks add to
 
@@ -41,6 +44,26 @@ class InBf16(nn.Module):
     def forward(self, lr: Tensor) -> Tensor:
         with torch.autocast(lr.device.type, torch.bfloat16):
             return self.generator(lr).float()
+
+
+def with_early_tail(generator: nn.Module) -> nn.Module:
+    """A generator whose last 9x9 convolution, with 3 channels out, stands before the last pixel
+    shuffle as a 5x5 one with 12: the same sums in another order, in a third of the time, since
+    processors multiply for 16 channels at once. Changes `generator`, one of ours."""
+    upsample, tail = generator.get_submodule("upsample"), generator.get_submodule("tail")
+    assert isinstance(upsample, nn.Sequential) and isinstance(tail, nn.Conv2d)
+    kernel, bias = tail.weight.detach(), tail.get_parameter("bias").detach()
+    if isinstance(last := upsample[-1], UpBlock):
+        last.add_module("shuffle", nn.Identity())
+    else:  # convolution, shuffle, PReLU
+        upsample[-2] = nn.Identity()
+    places = [(x, 1 - x, y, 1 - y) for y in (0, 1) for x in (0, 1)]  # of 9x9 in 10x10
+    phases = [F.pixel_unshuffle(F.pad(kernel, place), 2) for place in places]
+    early = nn.Conv2d(4 * tail.in_channels, 12, 5, padding=2)
+    early.weight = nn.Parameter(torch.stack(phases, 1).flatten(0, 1))  # (12, 4C, 5, 5)
+    early.bias = nn.Parameter(bias.repeat_interleave(4))
+    generator.tail = nn.Sequential(early, nn.PixelShuffle(2))
+    return generator
 
 
 def interpolated(first: nn.Module, second: nn.Module, share: float) -> nn.Module:

@@ -1,9 +1,18 @@
 """Generators in bf16, and between two others."""
 
+import copy
+
 import pytest
 import torch
 
-from srkit.models import InBf16, SRGANGenerator, interpolated, receptive_radius
+from srkit.models import (
+    InBf16,
+    SRGANGenerator,
+    build_generator,
+    interpolated,
+    receptive_radius,
+    with_early_tail,
+)
 
 
 def network(value: float, width: int = 4) -> SRGANGenerator:
@@ -35,6 +44,17 @@ def test_other_sizes_and_shares_are_refused():
         interpolated(network(0.0), network(0.0, width=8), 0.5)
     with pytest.raises(ValueError, match="0 to 1"):
         interpolated(network(0.0), network(0.0), torch.nan)
+
+
+@pytest.mark.parametrize("model", ["srgan", "sr-ugan"])
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_last_convolution_before_the_shuffle_makes_the_same_picture(model, scale):
+    settings = {"model": model, "scale": scale, "blocks": 1, "width": 4}
+    generator = build_generator(settings).eval()
+    early = with_early_tail(copied := copy.deepcopy(generator))
+    assert early is copied
+    lr = torch.rand(2, 3, 7, 10)  # of which the padding is a large part
+    assert torch.allclose(early(lr), generator(lr), atol=1e-6)
 
 
 @pytest.mark.parametrize("training", [False, True])
