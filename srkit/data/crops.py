@@ -125,27 +125,22 @@ class Steps:
 
 
 def centre_crops(photos: Photos, crop: int, count: int) -> Tensor:
-    """The middle of `count` photographs, evenly spaced through the set: what a training run is
-    watched on. Squares of `crop` pixels, or what the smallest of them allows in fours.
-
-    Shape: (count, 3, crop, crop) in [0, 1].
-    """
+    """`middles` of `count` photographs, evenly spaced through the set: what a training run is
+    watched on."""
     return middles(photos.evenly_spaced(count), crop)
 
 
 def held_out_crops(photos: Photos, count: int, size: int) -> Tensor:
-    """The middles of `count` photographs, no two of one class where that can be. Squares of `size`
-    pixels, or what the smallest of them allows in fours.
-
-    Shape: (count, 3, size, size) in [0, 1].
-    """
+    """`middles` of `count` photographs, no two of one class where that can be."""
     by_turn = sorted(range(len(photos)), key=photos.turns().__getitem__)
     return middles(photos.subset(by_turn[:count]), size)
 
 
 def middles(photos: Photos, crop: int) -> Tensor:
-    """The middle of every photograph of a set. Squares of `crop` pixels, or what the smallest of
-    them allows in fours. Shape: (len(photos), 3, crop, crop) in [0, 1].
+    """The middle of every photograph of a set: squares of `crop` pixels, or what the smallest of
+    them allows in fours.
+
+    Shape: (len(photos), 3, crop, crop) in [0, 1].
     """
     chosen = [photos[number] for number in range(len(photos))]
     crop = min(crop, *(min(photo.shape[:2]) // 4 * 4 for photo in chosen))

@@ -39,9 +39,7 @@ def found(folder: Path) -> list[Path]:
 
 def step_of(path: Path) -> int:
     """The updates done at a checkpoint, by its name."""
-    match = NAME.fullmatch(path.name)
-    assert match is not None
-    return int(match.group(1))
+    return int(path.name.split("-")[1])
 
 
 def load(folder: Path) -> dict[str, Any] | None:
