@@ -176,12 +176,7 @@ def bench_fid(
 
 
 def time_features(
-    data: str,
-    weights: str | None,
-    peers: Sequence[str],
-    count: int,
-    rounds: int,
-    run: results.Run,
+    data: str, weights: str | None, peers: Sequence[str], count: int, rounds: int, run: results.Run
 ) -> list[results.Row]:
     """`count` photographs of 224x224 in memory, at once, to features; 2048 of them where the
     weights reach that, else 768."""

@@ -239,9 +239,7 @@ def error_maps(pictures: Mapping[str, Picture], hr: Picture, most: int = 48) -> 
 
 
 def spectra(
-    pictures: Mapping[str, Picture],
-    limits: Mapping[str, float],
-    labels: Mapping[str, str] = LABELS,
+    pictures: Mapping[str, Picture], limits: Mapping[str, float], labels: Mapping[str, str] = LABELS
 ) -> Figure:
     """Power against fineness for pictures of one scene; `limits` are marked by dotted lines.
 

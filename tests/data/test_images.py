@@ -7,12 +7,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from srkit import data
-from srkit.data import (
-    DataError,
-    bicubic_lr,
-    embedded,
-    lanczos_lr,
-)
+from srkit.data import DataError, bicubic_lr, embedded, lanczos_lr
 from srkit.metrics import psnr
 
 # --- Bicubic and Lanczos -------------------------------------------------------------------------

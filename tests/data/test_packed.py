@@ -8,15 +8,7 @@ import pytest
 import torch
 
 from srkit.cli import main
-from srkit.data import (
-    DataError,
-    Pairs,
-    Photos,
-    check_apart,
-    open_photos,
-    packed,
-    photo_folder,
-)
+from srkit.data import DataError, Pairs, Photos, check_apart, open_photos, packed, photo_folder
 from srkit.data.packed import INDEX, PIXELS, PackedItems, is_packed, pack
 from srkit.files import LockedError
 

@@ -9,11 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srkit.data import (
-    DataError,
-    Photos,
-    photo_folder,
-)
+from srkit.data import DataError, Photos, photo_folder
 from srkit.data.photos import in_order
 
 

@@ -5,10 +5,7 @@ import pytest
 from srkit.losses import Weights
 from srkit.training import as_published
 from srkit.training.as_published import beside_the_report
-from srkit.training.recipes import (
-    RECIPES,
-    recipe,
-)
+from srkit.training.recipes import RECIPES, recipe
 
 
 @pytest.mark.parametrize("name", RECIPES)

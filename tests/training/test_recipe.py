@@ -3,9 +3,7 @@
 import pytest
 
 from srkit.losses import Weights
-from srkit.training.recipes import (
-    recipe,
-)
+from srkit.training.recipes import recipe
 
 # --- What is refused ----------------------------------------------------------------------------
 

@@ -9,14 +9,7 @@ from srkit.losses import Weights
 from srkit.models import build_discriminator
 from srkit.paths import PRESETS
 from srkit.training.recipe import Recipe
-from srkit.training.recipes import (
-    LARGE_BATCH,
-    RECIPES,
-    recipe,
-    same_images,
-    stages,
-    start_of,
-)
+from srkit.training.recipes import LARGE_BATCH, RECIPES, recipe, same_images, stages, start_of
 
 MODELS = ("srresnet", "srgan", "sr-ugan")
 TWICE = [name for name in RECIPES if not name.endswith("-4x")]

@@ -5,10 +5,7 @@ import torch
 
 from srkit import weights
 from srkit.files import sha256
-from srkit.weights import (
-    WeightsError,
-    load_vgg19,
-)
+from srkit.weights import WeightsError, load_vgg19
 
 
 def poisoned(path, ran):

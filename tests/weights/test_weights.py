@@ -25,14 +25,7 @@ from srkit.weights import (
 SETTINGS = {
     "srresnet": {"model": "srresnet", "scale": 2, "blocks": 1, "width": 4},
     "srgan": {"model": "srgan", "scale": 4, "blocks": 1, "width": 4},
-    "sr-ugan": {
-        "model": "sr-ugan",
-        "scale": 2,
-        "blocks": 1,
-        "width": 4,
-        "wide": 6,
-        "unet": [4, 6],
-    },
+    "sr-ugan": {"model": "sr-ugan", "scale": 2, "blocks": 1, "width": 4, "wide": 6, "unet": [4, 6]},
 }
 
 
