@@ -59,23 +59,12 @@ def test_rows_that_differ_in_their_key_live_side_by_side(file, name):
     assert len(record(file, [row(), other])) == 2
 
 
-def test_a_gpu_s_row_leaves_the_cpu_s_as_it_is(file):
-    record(file, [row(22.5)])
-    rows = record(file, [row(22.6, run=Run("report", "demo", device="cuda"))])
-    assert {r["device"]: r["value"] for r in rows} == {"cpu": 22.5, "cuda": 22.6}
-
-
 def test_rows_are_in_one_order_however_they_came(tmp_path):
     rows = [row(method=method) for method in ("bicubic", "nearest", "sr-ugan")]
     record(tmp_path / "a.json", rows)
     for one in reversed(rows):
         record(tmp_path / "b.json", [one])
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-
-
-def test_only_the_file_itself_is_left(file):
-    record(file, [row()])
-    assert [path.name for path in file.parent.iterdir()] == ["results.json"]
 
 
 def add_rows(file, first):
@@ -153,9 +142,10 @@ def test_select_and_value_find_what_is_asked_for():
         value(rows, metric="PSNR")
 
 
-def test_the_file_is_plain_json(file):
+def test_the_file_is_plain_json_and_alone(file):
     record(file, [row()])
     assert json.loads(file.read_text())["rows"][0]["method"] == "bicubic"
+    assert [path.name for path in file.parent.iterdir()] == ["results.json"]
 
 
 def test_markdown_aligns_names_left_and_numbers_right():

@@ -196,9 +196,8 @@ def test_a_file_gives_the_same_distance_to_the_last_bit(rng, tmp_path, n, space)
 
 
 def test_a_set_is_at_zero_from_its_file(rng, tmp_path):
-    sets = [
-        Statistics.of(rng.normal(size=(n, 6))) for n in range(2, 40)
-    ]  # up to 6 features are kept
+    # Up to 6 features are kept.
+    sets = [Statistics.of(rng.normal(size=(n, 6))) for n in range(2, 40)]
     loaded = [Statistics.load(a.save(tmp_path / "set.npz")) for a in sets]
     assert [frechet_distance(a, b) for a, b in zip(sets, loaded, strict=True)] == [0] * len(sets)
 
