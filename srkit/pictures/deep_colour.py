@@ -137,7 +137,7 @@ def is_deep(image: Image.Image) -> bool:
         return False
     if image.format == "TIFF":
         return max(image.tag_v2.get(BITS_PER_SAMPLE, (8,))) == 16  # type: ignore[attr-defined]
-    return ";16" in str(tiles) or (image.format == "PPM" and tiles[0].args[1] > 255)
+    return ";16" in str(tiles) or (tiles[0].codec_name == "ppm" and tiles[0].args[1] > 255)
 
 
 def in_planes(image: Image.Image) -> bool:

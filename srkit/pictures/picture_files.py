@@ -77,7 +77,8 @@ def open_picture(path: Path) -> Image.Image:
             warnings.simplefilter("ignore")  # of half the limit, and of damaged EXIF
             return Image.open(path)
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{path} is too large to be opened safely: {error}") from error
+        what = f"{path} is too large to be opened safely: {str(error).rstrip('.')}"
+        raise PictureError(f"{what}; cut it into smaller ones with another program") from error
     except PictureError:
         raise
     except Exception as error:  # decoders raise what they like at damaged headers

@@ -21,6 +21,8 @@ from srkit.weights.third_party import WeightsError, check_finite
 
 MOST_BYTES = 32_000_000  # of a shipped checkpoint
 
+ANEW = "get the file anew, or name another"
+
 METADATA = "srkit"  # the key of what a checkpoint says of itself, as JSON
 
 
@@ -139,7 +141,9 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[st
                 raise ValueError("it does not say how it was trained")
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
-        raise WeightsError(f"{path} is no srkit checkpoint, or is damaged: {error}") from error
+        raise WeightsError(
+            f"{path} is no srkit checkpoint, or is damaged: {error}; {ANEW}"
+        ) from error
     return settings, training, state
 
 
@@ -167,7 +171,7 @@ def load_generator(
         generator.load_state_dict(state)
     except (RuntimeError, TypeError, ValueError) as error:
         what = " ".join(str(error).split())[:500]
-        raise WeightsError(f"{path} does not fit its own settings: {what}") from error
+        raise WeightsError(f"{path} does not fit its own settings: {what}; {ANEW}") from error
     check_finite(path, state)
     return generator.eval(), {"settings": settings, "training": training, "sha256": digest}
 

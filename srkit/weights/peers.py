@@ -9,7 +9,7 @@ from torch import nn
 
 from srkit.models.inference import OtherGenerator
 from srkit.models.leftthomas import LeftthomasGenerator
-from srkit.weights.checkpoints import METADATA
+from srkit.weights.checkpoints import ANEW, METADATA
 from srkit.weights.table import METHODS, methods
 from srkit.weights.third_party import WeightsError, load_state, load_tensors
 
@@ -40,7 +40,7 @@ def load_peer(path: str | Path, scale: int) -> nn.Module:
         generator.load_state_dict({_own_name(key, scale): value for key, value in state.items()})
     except (RuntimeError, KeyError, ValueError) as error:
         what = " ".join(str(error).split())
-        raise WeightsError(f"{path} is no {scale}x leftthomas generator: {what}") from error
+        raise WeightsError(f"{path} is no {scale}x leftthomas generator: {what}; {ANEW}") from error
     return generator.eval()
 
 
@@ -93,7 +93,8 @@ def load_other(path: str | Path, scale: int | None = None) -> OtherGenerator:
         generator = OtherGenerator(found)
     except Exception as error:  # architectures fail in as many ways as there are of them
         what = " ".join(str(error).split()) or type(error).__name__
-        raise WeightsError(f"{path} holds no network that spandrel can load: {what}") from error
+        what = f"{path} holds no network that spandrel can load: {what}"
+        raise WeightsError(f"{what}; {ANEW}") from error
     if scale not in (None, generator.scale):
         name = generator.architecture
         raise WeightsError(f"{path} holds {name} at {generator.scale}x, not scale {scale}")

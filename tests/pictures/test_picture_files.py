@@ -229,6 +229,15 @@ def test_a_bad_file_is_named_with_its_reason(tmp_path):
         assert name in str(told.value) and ":" in str(told.value)
 
 
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
+def test_netpbm_of_8_bits_is_read_and_written(tmp_path, mode):
+    picture = Image.linear_gradient("L").convert(mode)
+    picture.save(tmp_path / "a.ppm")
+    image = read_picture(tmp_path / "a.ppm")
+    assert np.array_equal(np.asarray(image), np.asarray(picture.convert(image.mode)))
+    assert image.info["notes"] == write_picture(image, tmp_path / "b.ppm") == []
+
+
 def test_a_result_that_would_not_fit_is_refused():
     with pytest.raises(PictureError, match=r"GiB of memory.*smaller scale"):
         check_fits((100, 100), 100_000)
