@@ -59,6 +59,7 @@ def lab(options: Sequence[str] = ()) -> int:
     settings.write_text(json.dumps(SETTINGS))
     elsewhere = os.environ.get("JUPYTER_CONFIG_PATH")
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, [str(kernels), elsewhere]))
+    os.environ["JUPYTERLAB_WORKSPACES_DIR"] = str(kernels / "workspaces")  # tabs open in this clone
     os.environ["SRKIT_FIGURES"] = str(folder / "figures")
     command = [sys.executable, "-m", "jupyterlab", f"--LabApp.default_url=/lab/tree/{START}"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # as in a container

@@ -61,7 +61,8 @@ def test_lab_hands_its_options_on_and_starts_as_root_too(clone, monkeypatch, giv
     called = []
     monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
     monkeypatch.setattr(subprocess, "call", lambda command, cwd: called.append((command, cwd)))
-    for name in ("JUPYTER_CONFIG_PATH", "JUPYTER_PATH", "SRKIT_FIGURES"):
+    workspaces = "JUPYTERLAB_WORKSPACES_DIR"
+    for name in ("JUPYTER_CONFIG_PATH", "JUPYTER_PATH", "SRKIT_FIGURES", workspaces):
         monkeypatch.setenv(name, "")  # restored at the end
     main(["lab", *given])
     ((command, folder),) = called
@@ -71,6 +72,7 @@ def test_lab_hands_its_options_on_and_starts_as_root_too(clone, monkeypatch, giv
     assert (folder / lab.TEACHER).read_text() == "# For the teacher"
     assert paths.figures("demo") == folder / "figures"
     assert paths.figures() == clone / "figures"
+    assert clone in Path(os.environ[workspaces]).parents  # no tabs of another folder
 
 
 def test_other_commands_refuse_unknown_options(capsys):
