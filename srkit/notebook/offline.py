@@ -15,6 +15,7 @@ PAGE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js_mathjax %}<style>
   div.math { display: flex; align-items: center; overflow-x: auto; margin: 1em 0; }
   div.math > math { flex: 1; }
+  math { font-size: 1.15em; }
 </style>{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}"""
 
