@@ -65,7 +65,14 @@ class Page:
         self.kind, self.data, self.name = kind, dict(data), uuid.uuid4().hex[:12]
         self.link = Link(page=self.name) if answer else None
         if self.link and answer:
-            self.link.on_msg(lambda _, message, files: answer(message, files))
+
+            def heard(_: Any, message: dict[str, Any], files: Sequence[bytes]) -> None:
+                if message["ask"] == "hello":  # so a page knows that its kernel runs
+                    self.send({"hello": True})
+                else:
+                    answer(message, files)
+
+            self.link.on_msg(heard)
             # ipykernel sends a page's messages to where the kernel last sent from, which is a cell
             # that is busy; they are to go to the subshell that the page named.
             self.link.comm._reply_subshell_for = lambda _, subshell: subshell

@@ -43,6 +43,8 @@ def test_what_a_page_asks_is_answered_and_what_is_sent_arrives(monkeypatch):
     one.send({"kind": "photo"})
     assert heard == [({"ask": "photo"}, [b"file"])] and sent == [{"kind": "photo"}]
     assert one.link.page == one.name in one.html()
+    one.link._handle_custom_msg({"ask": "hello"}, [])  # a page looks whether its kernel runs
+    assert len(heard) == 1 and sent[1:] == [{"hello": True}]
 
 
 def test_without_an_answer_there_is_no_line_and_sending_does_nothing():

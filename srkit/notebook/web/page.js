@@ -43,16 +43,22 @@ function followTheme(host) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", later);
 }
 
-/** The kernel behind a page, if one runs: `send` asks it, `onmessage` and `onchange` are told. */
+/** The kernel behind a page: `live` once it has answered (a saved notebook may hold a model whose
+    kernel is gone), `send` asks it, `onmessage` and `onchange` are told. */
 function kernelOf(page) {
-  const kernel = { onmessage() {}, onchange() {}, model: null, get live() { return this.model !== null; } };
-  const heard = (message) => kernel.onmessage(message);
+  const kernel = { onmessage() {}, onchange() {}, model: null, live: false };
+  const heard = (message) => {
+    if (!message.hello) return kernel.onmessage(message);
+    kernel.live = true;
+    kernel.onchange();
+  };
   const look = () => {
     const model = globalThis.srkitLinks?.get(page) ?? null;
     if (model === kernel.model) return;
     kernel.model?.off("msg:custom", heard);
-    kernel.model = model;
+    Object.assign(kernel, { model, live: false });
     model?.on("msg:custom", heard);
+    kernel.send({ ask: "hello" });
     kernel.onchange();
   };
   kernel.send = (message, ...buffers) => kernel.model?.send(message, undefined, buffers);
