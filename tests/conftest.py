@@ -128,6 +128,16 @@ WIDGET = {
 }
 
 
+def numbered_frames():
+    """A page that plays without a kernel: a line whose end follows a slider."""
+    from srkit.notebook.frames import Axes, Drawing, Frames
+
+    def draw(end):
+        return Drawing(f"to {end}", [("line", "#5b7aa9", "a line", [0, 0, 4, end])])
+
+    return Frames("A line and its end", draw, Axes((0, 4), (0, 4), "from", "to"), end=[0, 1, 2, 3])
+
+
 def as_executed(notebook: nbformat.NotebookNode, root: Path) -> nbformat.NotebookNode:
     """A committed notebook as a report in the clone `root` leaves it, with outputs of every kind
     that are not its own."""
@@ -140,6 +150,7 @@ def as_executed(notebook: nbformat.NotebookNode, root: Path) -> nbformat.Noteboo
     code[1].outputs = [v4.new_output("stream", name="stdout", text=said)]
     code[2].outputs = [v4.new_output("display_data", {"image/png": PIXEL})]
     code[3].outputs = [v4.new_output("display_data", WIDGET)]
+    code[4].outputs = [v4.new_output("display_data", numbered_frames()._repr_mimebundle_())]
     return notebook
 
 

@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,11 +13,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import pytest
+from widget import Widget
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCREENSHOTS = REPOSITORY / "runs" / "browser"
@@ -31,6 +34,8 @@ QUIET = [
     "--disable-sync",
 ]
 MINUTE = 60_000  # milliseconds, as Playwright counts
+DESK = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
 
 
 def pytest_collection_modifyitems(items):
@@ -38,6 +43,17 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
+
+
+def pytest_generate_tests(metafunc):
+    """What needs `ran` is tested in every notebook, or, where the module names a call such as
+    "Viewer(", in those that make it. A notebook's tests run in one process, which runs it once."""
+    if "ran" in metafunc.fixturenames:
+        called = getattr(metafunc.module, "CALLED", "")
+        files = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
+        names = [file.stem for file in files if called in file.read_text(encoding="utf-8")]
+        each = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+        metafunc.parametrize("ran", each, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +69,9 @@ def chromium():
         browser.close()
 
 
+# --- JupyterLab ----------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Lab:
     """A running JupyterLab."""
@@ -62,7 +81,7 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory) -> Iterator[Lab]:
+def lab(chromium, tmp_path_factory) -> Iterator[Lab]:
     """`python -m srkit lab` on a copy of the clone's notebooks in the smoke preset."""
     root = tmp_path_factory.mktemp("clone")
     copy_clone(root)
@@ -76,7 +95,7 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
     with open(log, "w") as file:
         server = subprocess.Popen(
             [sys.executable, "-m", "srkit", "lab", *options],
-            env=os.environ | {"SRKIT_ROOT": str(root)},
+            env=os.environ | nobody_elses(root),
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -90,9 +109,16 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
         server.wait(30)
 
 
+def nobody_elses(root: Path) -> dict[str, str]:
+    """An environment in which JupyterLab finds no settings, layout or trust of anybody else."""
+    places = {f"JUPYTER_{name}_DIR": str(root / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    return {"SRKIT_ROOT": str(root)} | places
+
+
 def copy_clone(root: Path) -> None:
     """The notebooks with the smoke preset as their own, and the committed figures, under `root`."""
     (root / "notebooks").mkdir()
+    shutil.copy(REPOSITORY / "notebooks" / "README.md", root / "notebooks")
     for source in sorted((REPOSITORY / "notebooks").glob("*.ipynb")):
         notebook = nbformat.read(source, as_version=4)
         cell = next(c for c in notebook.cells if "parameters" in c.metadata.get("tags", []))
@@ -113,20 +139,36 @@ def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
     raise AssertionError(f"JupyterLab does not answer:\n{log.read_text()}")
 
 
+# --- Pages ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def new_page(chromium, **options):
+    """An empty page, and the list of what went wrong on it: errors that the console shows, and
+    whatever was asked of a network."""
+    context = chromium.new_context(**{"viewport": DESK, "has_touch": True} | options)
+    page, wrong = context.new_page(), []
+    page.set_default_timeout(MINUTE)
+
+    def requested(request):
+        if not re.match(r"(http|ws)://127\.0\.0\.1[:/]|data:|blob:|file:", request.url):
+            wrong.append(f"asked of a network: {request.url}")
+
+    page.on("console", lambda message: message.type == "error" and wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", requested)
+    yield page, wrong
+    context.close()
+
+
 @pytest.fixture
 def page(chromium, request):
-    """An empty page. At its end it must have logged no error; its last state is a screenshot."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(MINUTE)
-    said: list[str] = []
-    page.on("console", lambda message: message.type == "error" and said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    yield page
-    name = request.node.name.replace("[", "-").replace("]", "").replace("/", "-")
-    page.screenshot(path=SCREENSHOTS / f"{name}.png")
-    context.close()
-    assert not said, f"errors in the browser's console: {said}"
+    """An empty page. At its end nothing may have gone wrong; its last state is a screenshot."""
+    with new_page(chromium) as (page, wrong):
+        yield page
+        name = re.sub(r"[^\w.-]+", "-", request.node.name).strip("-")
+        page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    assert wrong == []
 
 
 # What has run, and how, of the notebook in front: JupyterLab's own model of it.
@@ -143,14 +185,31 @@ STATE = """() => {
   };
 }"""
 
+# The interactive pages of a kind in the notebook in front: the cell's number, the page's name.
+PAGES = """kind => {
+  const cells = Array.from(window.jupyterapp.shell.currentWidget.content.model.cells);
+  return cells.flatMap((cell, at) => (cell.outputs?.toJSON() ?? []).flatMap(output => {
+    const html = [output.data?.["text/html"] ?? ""].flat().join("");
+    const [, name, of] = /^start\\("(\\w+)", (\\w+),/m.exec(html) ?? [];
+    return of === kind ? [[at, name]] : [];
+  }));
+}"""
 
-@dataclass
+SHOW = "at => window.jupyterapp.shell.currentWidget.content.scrollToItem(at, 'start')"
+
+
 class Notebook:
-    """A notebook that is open in a page, as `open_notebook` gives it."""
+    """A notebook that is open in a page, with its kernel started."""
 
-    page: object
-    name: str
-    said: list = field(default_factory=list)
+    def __init__(self, lab: Lab, page, name: str):
+        self.page, self.name = page, name
+        page.goto(f"{lab.url}/lab/tree/{name}.ipynb?reset")
+        page.locator(".jp-Notebook").wait_for()
+        page.wait_for_function(
+            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+            "?.status === 'idle'",
+            timeout=2 * MINUTE,
+        )
 
     def state(self) -> dict:
         """Of the kernel "kernel" (its status); of the code cells how many there are ("cells") and
@@ -158,10 +217,11 @@ class Notebook:
         return self.page.evaluate(STATE)
 
     def run_all(self, minutes: float = 3) -> dict:
-        """Run every cell from the menu, and wait until the last one is done or one failed."""
+        """Run every cell from the menu, and wait until the last one is done or one failed; with no
+        minutes, do not wait."""
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        return self.wait(minutes)
+        return self.wait(minutes) if minutes else self.state()
 
     def wait(self, minutes: float = 3) -> dict:
         """Wait until nothing runs; returns the state."""
@@ -174,9 +234,42 @@ class Notebook:
             self.page.wait_for_timeout(500)
         raise AssertionError(f"{self.name} does not end: {self.state()}")
 
-    def command(self, name: str) -> None:
-        """One of JupyterLab's commands, such as "docmanager:save"."""
-        self.page.evaluate("name => window.jupyterapp.commands.execute(name)", name)
+    def command(self, name: str, **options) -> None:
+        """One of JupyterLab's commands, such as "docmanager:save", without waiting for its end."""
+        call = "([name, options]) => { window.jupyterapp.commands.execute(name, options); }"
+        self.page.evaluate(call, [name, options])
+
+    def save(self) -> None:
+        """Save, and wait until it is done."""
+        self.command("docmanager:save")
+        clean = "() => !window.jupyterapp.shell.currentWidget.context.model.dirty"
+        self.page.wait_for_function(clean)
+
+    def shown_cells(self) -> Iterator[int]:
+        """Go through the cells: each is in view when its number comes."""
+        number = "() => window.jupyterapp.shell.currentWidget.content.model.cells.length"
+        for at in range(self.page.evaluate(number)):
+            self.page.evaluate(SHOW, at)
+            yield at
+
+    def show_cell(self, text: str):
+        """Bring the code cell with some text in its source into view; returns it."""
+        cells = "() => Array.from(window.jupyterapp.shell.currentWidget.content.model.cells)"
+        sources = self.page.evaluate(f"{cells}.map(cell => cell.sharedModel.getSource())")
+        self.page.evaluate(SHOW, next(n for n, source in enumerate(sources) if text in source))
+        return self.page.locator(".jp-CodeCell").filter(has_text=text)
+
+    def widgets(self, kind: str) -> Iterator[Widget]:
+        """Its pages of a kind, "viewer", "frames" or "panel", each brought into view."""
+        for at, name in self.page.evaluate(PAGES, kind):
+            self.page.evaluate(SHOW, at)
+            node = self.page.locator(f'.jp-OutputArea [data-srkit-page="{name}"]')
+            node.locator(".page").wait_for()
+            yield Widget(self.page, node)
+
+    def close(self) -> None:
+        """End its kernel: the next one needs the memory."""
+        self.page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
 
     def screenshot(self, name: str) -> None:
         """Keep what is to be seen now as runs/browser/<name>.png."""
@@ -185,21 +278,51 @@ class Notebook:
 
 @pytest.fixture
 def open_notebook(lab, page):
-    """`open_notebook("02_srgan")` opens a notebook, with its kernel started."""
+    """`open_notebook("02_srgan")` opens a notebook."""
     opened = []
 
     def open_(name: str) -> Notebook:
-        page.goto(f"{lab.url}/lab/tree/{name}.ipynb?reset")
-        page.locator(".jp-Notebook").wait_for(timeout=MINUTE)
-        notebook = Notebook(page, name)
-        opened.append(notebook)
-        page.wait_for_function(
-            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
-            "?.status === 'idle'",
-            timeout=2 * MINUTE,
-        )
-        return notebook
+        opened.append(Notebook(lab, page, name))
+        return opened[-1]
 
     yield open_
-    if opened:  # the next test needs the memory
-        page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
+    if opened:
+        opened[-1].close()
+
+
+@pytest.fixture(scope="session")
+def ran(lab, chromium, request):
+    """A notebook after *Run All Cells*, for all the tests of it: see `pytest_generate_tests`."""
+    with new_page(chromium) as (page, wrong):
+        notebook = Notebook(lab, page, request.param)
+        notebook.wrong = wrong
+        notebook.run_all()
+        yield notebook
+        notebook.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_wrong(request):
+    """At the end of each test of a notebook that ran, nothing may have gone wrong."""
+    yield
+    if "ran" in request.fixturenames:
+        notebook = request.getfixturevalue("ran")
+        wrong, notebook.wrong[:] = list(notebook.wrong), []
+        assert wrong == []
+
+
+@pytest.fixture
+def looks():
+    """`for look in looks(page)`: JupyterLab "light", and "dark"."""
+    theme = """async name => {
+      await window.jupyterapp.commands.execute("apputils:change-theme", { theme: name });
+      await new Promise(done => setTimeout(done, 400));
+    }"""
+
+    def each(page):
+        yield "light"
+        page.evaluate(theme, "JupyterLab Dark")
+        yield "dark"
+        page.evaluate(theme, "JupyterLab Light")
+
+    return each

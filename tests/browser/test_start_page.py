@@ -1,0 +1,19 @@
+"""The page that `srkit lab` opens."""
+
+from conftest import SCREENSHOTS
+
+
+def test_the_start_page_leads_to_the_notebooks_in_order_and_to_the_teachers_page(lab, page):
+    page.goto(lab.url)
+    links = page.locator(".jp-RenderedMarkdown p a[href]")
+    links.first.wait_for()
+    numbers = [text.split(".")[0] for text in links.all_inner_texts()]
+    assert numbers == ["1", "2", "3", "4", "5", "6", "For the teacher"]
+    page.screenshot(path=SCREENSHOTS / "start-page.png")
+    links.get_by_text("For the teacher").click()
+    page.get_by_role("heading", name="For the teacher").wait_for()
+    page.screenshot(path=SCREENSHOTS / "start-page-teacher.png")
+    page.get_by_role("tab", name="start.md").click()
+    links.get_by_text("1. What can be had").click()
+    page.locator(".jp-Notebook").wait_for()
+    assert page.get_by_role("tab", name="01_interpolation_baselines.ipynb").count()

@@ -1,0 +1,133 @@
+"""The viewer in JupyterLab: its loupe, its divider, weights in between, a photograph of one's own,
+by mouse, finger and keyboard."""
+
+import statistics
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CALLED = "Viewer("
+TILES = ".tiles canvas"
+
+
+@pytest.fixture
+def viewer(ran):
+    (viewer,) = ran.widgets("viewer")
+    return viewer
+
+
+def choose(viewer, tab: str) -> None:
+    viewer.find("[role=tab]").get_by_text(tab, exact=True).click()
+
+
+def test_the_loupe_shows_what_is_under_the_square(ran, viewer):
+    choose(viewer, "Loupe")
+    photo = viewer.find("canvas.photo")
+    for hand, end in (("mouse", (0.2, 0.7)), ("finger", (0.7, 0.2))):
+        with viewer.changing(f"the square by {hand}", TILES):
+            viewer.drag(photo, (0.5, 0.5), end, hand)
+    for key in ("ArrowLeft", "ArrowDown", "Shift+ArrowRight"):
+        with viewer.changing(f"the square by {key}", TILES):
+            viewer.keys(photo, key)
+    viewer.move_sliders(TILES)
+    ran.screenshot(f"viewer-{ran.name}-loupe")
+
+
+def test_the_divider_compares_any_two(ran, viewer):
+    with viewer.changing("another tab by key"):
+        choose(viewer, "Loupe")
+        viewer.keys(viewer.find("[role=tab][aria-selected=true]"), "ArrowRight")
+    stage = viewer.find("canvas.stage")
+    for hand, end in (("mouse", 0.2), ("finger", 0.7)):
+        with viewer.changing(f"the line by {hand}"):
+            viewer.drag(stage, (0.5, 0.4), (end, 0.4), hand)
+    for key in ("ArrowLeft", "f", "+", "Shift+ArrowUp", "-"):
+        with viewer.changing(f"the divider by {key}"):
+            viewer.keys(stage, key)
+    for side in viewer.find("select[aria-label$='of the line']").all():
+        with viewer.changing("a method by key"):
+            viewer.keys(side, "ArrowDown" if side.evaluate("s => !s.selectedIndex") else "ArrowUp")
+    with viewer.changing("Flip by finger"):
+        viewer.tap(viewer.find("button").get_by_text("Flip"))
+    viewer.move_sliders("canvas.stage")
+    with viewer.changing("the enlarged picture by mouse"):
+        viewer.drag(stage, (0.9, 0.2), (0.7, 0.4))
+    ran.screenshot(f"viewer-{ran.name}-divider")
+
+
+def test_weights_in_between_move_the_point_of_the_plot(ran, viewer):
+    if not viewer.find("[role=tab]").get_by_text("In between").count():
+        pytest.skip("this notebook has no networks to go between")
+    choose(viewer, "In between")
+    slider = viewer.find("input[type=range]:visible")
+    for css in ("svg.plot", ".three canvas"):
+        viewer.move_sliders(css)
+    with viewer.changing("weights that were not made before"):
+        viewer.keys(slider, "ArrowRight")
+        viewer.find(".note:has-text('Patch distance')").wait_for()
+    ran.screenshot(f"viewer-{ran.name}-between")
+
+
+def photograph(name: str = "mine.png") -> dict:
+    """A photograph of one's own, as a browser is handed it."""
+    file = BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((180, 120)).save(file, "PNG")
+    return {"name": name, "mimeType": "image/png", "buffer": file.getvalue()}
+
+
+def test_a_photograph_of_ones_own_is_compared_and_enlarged(ran, viewer):
+    choose(viewer, "Loupe")
+    for mode, size in (("compare", (180, 120)), ("enlarge", (360, 240))):
+        with viewer.changing(mode, TILES):
+            viewer.find("select[aria-label='What to do with it']").select_option(mode)
+            viewer.find("input[type=file]").set_input_files(photograph())
+        viewer.find(".status:not(.busy)").wait_for()
+        kept = viewer.find(".tiles a").nth(1)
+        assert kept.get_attribute("download").startswith("mine-")
+        pixels = kept.evaluate("a => fetch(a.href).then(r => r.blob()).then(createImageBitmap)"
+                               ".then(image => [image.width, image.height])")  # fmt: skip
+        assert tuple(pixels) == size or tuple(pixels) == tuple(2 * side for side in size)
+    ran.screenshot(f"viewer-{ran.name}-own")
+    viewer.find("input[type=file]").set_input_files(
+        {"name": "text.png", "mimeType": "image/png", "buffer": b"no picture"}
+    )
+    error = viewer.find(".status.error")
+    error.wait_for()
+    assert "text.png" in error.inner_text()
+
+
+# How long from a pointer's movement to the end of the frame that shows it, in milliseconds.
+DELAYS = """host => {
+  window.delays = [];
+  host.shadowRoot.querySelector("canvas.photo").addEventListener("pointermove", event => {
+    const began = event.timeStamp;
+    requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => window.delays.push(performance.now() - began);
+      port2.postMessage(null);
+    });
+  });
+}"""
+
+
+def test_a_drag_is_followed_within_50_ms(ran, viewer):
+    choose(viewer, "Loupe")
+    viewer.node.evaluate(DELAYS)
+    photo = viewer.find("canvas.photo")
+    for way in ((0.2, 0.8), (0.8, 0.2), (0.2, 0.8)):
+        viewer.drag(photo, (way[0], 0.3), (way[1], 0.6))
+    delays = ran.page.evaluate("() => window.delays")
+    print(f"{ran.name}: median {statistics.median(delays):.1f} ms of {len(delays)}")
+    assert len(delays) > 10 and statistics.median(delays) < 50
+
+
+def test_the_viewer_is_legible_in_the_light_and_in_the_dark(ran, viewer, looks):
+    for tab in viewer.find("[role=tab]").all_inner_texts():
+        choose(viewer, tab)
+        for look in looks(ran.page):
+            viewer.settled()
+            viewer.assert_legible()
+            ran.screenshot(f"viewer-{ran.name}-{tab.replace(' ', '-')}-{look}")
