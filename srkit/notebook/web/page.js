@@ -61,7 +61,12 @@ function kernelOf(page) {
     kernel.send({ ask: "hello" });
     kernel.onchange();
   };
-  kernel.send = (message, ...buffers) => kernel.model?.send(message, undefined, buffers);
+  kernel.send = (message, ...buffers) => {
+    try { kernel.model?.send(message, undefined, buffers); } catch { // the kernel was shut down
+      kernel.live = false;
+      kernel.onchange();
+    }
+  };
   kernel.look = look;
   window.addEventListener("srkit-link", (event) => event.detail === page && look());
   return kernel;
