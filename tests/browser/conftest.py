@@ -269,7 +269,7 @@ class Notebook:
 
     def close(self) -> None:
         """End its kernel: the next one needs the memory."""
-        self.page.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
     def screenshot(self, name: str) -> None:
         """Keep what is to be seen now as runs/browser/<name>.png."""
