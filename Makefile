@@ -3,7 +3,7 @@ PYTHON ?= python3
 PRESET ?= demo
 DATA   ?= embedded
 
-.PHONY: report test test-browser lab site lint clean
+.PHONY: report test test-browser test-lowest audit lab site lint clean
 
 report: .venv  ## run all notebooks and write figures/
 	.venv/bin/python -m srkit report --preset "$(PRESET)" --data "$(DATA)"
@@ -13,6 +13,19 @@ test: .venv  ## lint, types, unit tests and every notebook in the smoke preset
 
 test-browser: .venv/browser  ## the notebooks in JupyterLab in Chromium (which the system provides)
 	.venv/bin/python -m pytest -m browser -n 2 --dist loadgroup tests/browser
+
+test-lowest:  ## what hangs most on other libraries, with the lowest versions that pyproject.toml allows
+	$(PYTHON) -m venv runs/lowest
+	runs/lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	runs/lowest/bin/uv pip install --quiet --python runs/lowest/bin/python \
+		--resolution lowest-direct -e ".[any-model,deep-colour]" "pytest>=8" "hypothesis>=6.100"
+	runs/lowest/bin/python -m pytest tests/pictures tests/models tests/weights tests/test_metrics.py \
+		tests/test_files.py tests/test_upscale.py
+
+audit: .venv/audit  ## known weaknesses, and licences that would bind what is built on this
+	.venv/bin/pip-audit --skip-editable
+	.venv/bin/pip-licenses --from=mixed --partial-match --fail-on="GPL;General Public License" \
+		--ignore-packages docutils  # BSD and public domain but for one mode of Emacs
 
 lab: .venv  ## open JupyterLab on your own copy of the notebooks, in my-notebooks/
 	.venv/bin/python -m srkit lab $(OPTIONS)
@@ -35,7 +48,7 @@ lint: .venv  ## put code and notebooks into shape, then check them
 	touch .venv
 
 # An extra of pyproject.toml.
-.venv/browser: pyproject.toml | .venv
+.venv/browser .venv/audit: pyproject.toml | .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".[$(@F)]"
 	touch $@
 

@@ -82,6 +82,20 @@ def test_conda_gets_everything_from_pyproject():
     assert "[project.optional-dependencies]\ndev = [" in (ROOT / "pyproject.toml").read_text()
 
 
+def test_dependencies_have_a_lowest_and_a_first_version_too_new():
+    lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    named = [name for line in lines for name in re.findall(r'"([a-z0-9-]+[<>=][^"]*)"', line)]
+    named = [name for name in named if not name.startswith(("setuptools", ">="))]
+    assert len(named) > 30
+    assert [name for name in named if not re.fullmatch(r"[a-z0-9-]+>=[\d.]+,<\d+", name)] == []
+
+
+def test_actions_are_pinned_by_their_whole_hash():
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    used = re.findall(r"uses: (\S+)", workflow)
+    assert len(used) > 5 and all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", name) for name in used)
+
+
 def modules() -> dict[str, Path]:
     """Every module but the packages' own, by its name below srkit."""
     files = [f for f in (ROOT / "srkit").rglob("*.py") if f.name != "__init__.py"]
