@@ -116,8 +116,10 @@ function chart(node, title, lines, total, level = null) {
   node.setAttribute("aria-label", `${title} against the update`);
   const children = [write(title, { class: "title", x: L - 40, y: 14 }), svg("path", { class: "axis", d: `M${L} ${T}V${B}H${R}` })];
   for (const f of [0.1, 0.5, 0.9]) children.push(write(say(low + f * (high - low)), { x: L - 6, y: B - f * (B - T) + 4, "text-anchor": "end" }));
-  for (const f of [0, 0.5, 1]) children.push(write(Math.round(f * total), { x: x(f * total), y: B + 18, "text-anchor": f === 1 ? "end" : "middle" }));
-  children.push(write("update", { x: (3 * L + R) / 4 + 40, y: B + 18, "text-anchor": "middle" }));
+  for (const f of [0, 0.5, 1]) {
+    const update = `${f === 1 ? "update " : ""}${Math.round(f * total).toLocaleString("en")}`;
+    children.push(write(update, { x: x(f * total), y: B + 18, "text-anchor": f === 1 ? "end" : "middle" }));
+  }
   if (level?.level) {
     children.push(svg("path", { d: `M${L} ${y(level.level)}H${R}`, stroke: "#5b7aa9", "stroke-dasharray": "5 4", fill: "none" }));
     children.push(write(level.name, { x: R, y: y(level.level) - 5, "text-anchor": "end" }));

@@ -437,7 +437,7 @@ function viewer(data, kernel) {
     const [x, y] = fresh.at ?? [(scene.width - data.side) / 2, (scene.height - data.side) / 2];
     photo.put(x, y, data.side);
   }
-  kernel.onchange = () => own.enable(kernel.live);
+  kernel.onchange = () => { own.enable(kernel.live); if (!kernel.live) busy(""); };
   kernel.onmessage = async (message) => {
     if (message.kind === "blend") await mix.answer(message);
     else if (message.request !== scene.request) return; // of a photograph that a newer one replaced
