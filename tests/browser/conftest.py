@@ -90,7 +90,7 @@ def lab(chromium, tmp_path_factory) -> Iterator[Lab]:
         port = free.getsockname()[1]
     options = ["--no-browser", f"--port={port}", "--ServerApp.port_retries=0"]
     options += ["--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"]
-    log = SCREENSHOTS / "lab.log"
+    log = SCREENSHOTS / f"lab-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w") as file:
         server = subprocess.Popen(
@@ -129,7 +129,8 @@ def copy_clone(root: Path) -> None:
 
 
 def wait_for(url: str, server: subprocess.Popen, log: Path) -> None:
-    for _ in range(240):
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
         try:
             urllib.request.urlopen(f"{url}/api", timeout=5)
             return
