@@ -312,7 +312,7 @@ def test_every_command_has_its_function():
         "evaluate": [],
         "fid": ["a"],
     }
-    options |= {"models": []}
+    options |= {"models": [], "distil": ["--out", "a.safetensors"]}
     options |= {"bench": ["fid"], "train": [], "ablation": [], "ship": ["run"]}
     for name, needed in (options | {"pack": ["--out", "packed"]}).items():
         assert parser().parse_args([name, *needed]).run.__name__ == f"run_{name}"

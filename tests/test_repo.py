@@ -30,15 +30,15 @@ models.probes models.build models.inference
 losses
 data.images data.photos data.readable data.packed data.sources data.crops data.leakage
 metrics
-weights.table weights.third_party weights.vgg19 weights.checkpoints weights.peers
+weights.table weights.third_party weights.checkpoints weights.vgg19 weights.peers
 upscale
 fid.inception fid.statistics fid.frechet fid.uncertainty fid.features fid.folders
 training.recipe training.recipes training.variants training.as_published training.distributed
 training.diagnostics training.state training.step training.checkpoints training.run_folder
 training.run training.loop
 evaluation.results evaluation.sizes evaluation.lpips evaluation.measure evaluation.ablation
-evaluation.context evaluation.tables evaluation.bench_fid evaluation.bench_training
-evaluation.bench_upscale evaluation.cards
+evaluation.agreement evaluation.context evaluation.tables evaluation.bench_fid
+evaluation.bench_training evaluation.bench_upscale evaluation.cards
 notebook.embed notebook.figures notebook.sampling notebook.charts notebook.diagrams
 notebook.session notebook.exercises notebook.findings notebook.standings notebook.faults
 notebook.live notebook.panel notebook.frames notebook.viewer

@@ -50,6 +50,7 @@ def parser() -> ArgumentParser:
     pictures.add_bench(commands)
     training.add_train(commands)
     training.add_ablation(commands)
+    training.add_distil(commands)
     training.add_ship(commands)
     training.add_pack(commands)
     return top

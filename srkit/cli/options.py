@@ -21,7 +21,7 @@ PHOTOS = "embedded, a photo folder, imagenette[:FOLDER], imagenet:FOLDER or pack
 COMMON: dict[str, dict[str, Any]] = {
     "--data": {"default": "embedded", "help": PHOTOS},
     "--preset": {"default": "demo", "help": "smoke, demo, laptop, cpu, gpu or paper"},
-    "--content": {"default": "auto", "help": "VGG19: torchvision, untrained or a file"},
+    "--content": {"default": "auto", "help": "VGG19: torchvision, small, untrained or a file"},
     "--record": {"type": Path, "metavar": "FILE", "help": "add the rows to this file"},
     "--device": {"default": "auto", "help": "auto, cpu or cuda"},
     "--strict": {"action": "store_true", "help": "end at a bad photograph, not leave it out"},
@@ -60,7 +60,7 @@ def chosen_photos(options: Namespace, split: str) -> "Photos":
 LEAST = {"scale": 1, "photographs": 1, "rounds": 1, "batch": 1, "tile": 1, "minutes": 0}
 LEAST |= {"bootstrap": 10, "seeds": 0, "short_side": 1, "per_class": 1, "workers": -1}
 
-NO_FILE = ("auto", "torchvision", "untrained")  # what --content takes that is none
+NO_FILE = ("auto", "torchvision", "small", "untrained")  # what --content takes that is none
 
 
 def check_inputs(options: Namespace) -> None:

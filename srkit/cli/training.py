@@ -1,4 +1,4 @@
-"""`srkit train`, `ablation`, `ship` and `pack`."""
+"""`srkit train`, `ablation`, `distil`, `ship` and `pack`."""
 
 from argparse import Namespace
 from collections.abc import Sequence
@@ -142,6 +142,48 @@ def run_ablation(options: Namespace) -> int:
     rows = ablation.measure_variants(files, plans, held_out, networks, run)
     print(results.markdown(*tables.ablation_table(rows)), end="")
     tables.record(options.record, rows)
+    return 0
+
+
+def add_distil(commands: Commands) -> None:
+    option = add_command(commands, run_distil, "train a small content network on VGG19's features")
+    option("--data")
+    option(
+        "--content", default="torchvision", help="the VGG19 to learn from: torchvision or a file"
+    )
+    option("--updates", type=int, default=3_000)
+    option("--seed", type=int, default=0)
+    option("--photographs", type=int, default=32, help="held-out ones that measure how they agree")
+    option("--out", dest="save", type=Path, required=True, help="a .safetensors for --content")
+    option("--strict")
+    option("--device")
+
+
+def run_distil(options: Namespace) -> int:
+    """`srkit distil`: write a small content network, with how far it agrees with VGG19 inside."""
+    from srkit import paths
+    from srkit.data.crops import centre_crops
+    from srkit.data.leakage import check_apart
+    from srkit.data.sources import open_photos
+    from srkit.evaluation.agreement import agreement
+    from srkit.training.distil import distil
+    from srkit.weights import load_vgg19, save_small
+
+    photos = open_photos(options.data, "train", strict=options.strict)
+    held_out = open_photos(options.data, "val", strict=options.strict)
+    check_apart(photos, held_out)
+    teacher, commit = load_vgg19(options.content, "relu3_1"), paths.commit()
+    network = distil(teacher, photos, options.updates, seed=options.seed, device=options.device)
+    facts = {"teacher": teacher.name, "data": photos.name, "photographs": len(photos)}
+    facts |= {"iterations": options.updates, "seed": options.seed, "commit": commit}
+    hr = centre_crops(held_out, 96, options.photographs)
+    facts |= {"held_out": f"{held_out.name}, {len(hr)} crops of {hr.shape[-1]}x{hr.shape[-1]}"}
+    path = save_small(options.save, network, teacher.feature_scale, facts)
+    facts |= {"agreement": agreement(str(path), options.content, hr)}
+    save_small(path, network, teacher.feature_scale, facts)
+    for layer, numbers in facts["agreement"].items():
+        print(layer, ", ".join(f"{name} {value:.3f}" for name, value in numbers.items()))
+    print(f"wrote {path}")
     return 0
 
 

@@ -13,6 +13,9 @@ for _stage, _convs in enumerate((2, 2, 4, 4, 4), start=1):
         VGG19_LAYERS[f"relu{_stage}_{_conv}"] = len(VGG19_LAYERS)
     VGG19_LAYERS[f"pool{_stage}"] = len(VGG19_LAYERS)
 
+# The layers that the small content network of srkit has been taught (`training.distil`).
+SMALL_LAYERS = ("relu1_2", "relu2_2", "relu3_1")
+
 
 @dataclass(frozen=True)
 class VGG19:
@@ -44,3 +47,18 @@ def _cut(features: nn.Sequential, layer: str, name: str) -> VGG19:
     kept = [m if not isinstance(m, nn.ReLU) else nn.ReLU() for m in features]
     network = nn.Sequential(Standardise(), *kept[: VGG19_LAYERS[layer] + 1])
     return VGG19(network, layer, f"{name}, {layer}")
+
+
+def first_layers(first: nn.Module) -> nn.Sequential:
+    """`first`, which prepares a picture in [0, 1], then VGG19's layers up to relu3_1, their padding
+    a reflection: the form of the normalised VGG19, and of the small content network."""
+    layers: list[nn.Module] = [first]
+    widths, channels = {"1": 64, "2": 128, "3": 256}, 3
+    for layer in list(VGG19_LAYERS)[: VGG19_LAYERS["relu3_1"] + 1]:
+        if layer.startswith("conv"):
+            width = widths[layer[4]]
+            layers.append(nn.Conv2d(channels, width, 3, padding=1, padding_mode="reflect"))
+            channels = width
+        else:
+            layers.append(nn.ReLU() if layer.startswith("relu") else nn.MaxPool2d(2))
+    return nn.Sequential(*layers)

@@ -36,4 +36,4 @@ from srkit.weights.third_party import (
     load_state,
     load_tensors,
 )
-from srkit.weights.vgg19 import load_vgg19
+from srkit.weights.vgg19 import SMALL, load_vgg19, save_small

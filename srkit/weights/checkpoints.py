@@ -177,5 +177,5 @@ def load_generator(
 
 
 def shipped() -> list[str]:
-    """The names of the checkpoints that came with the package."""
-    return sorted(path.stem for path in paths.CHECKPOINTS.glob("*.safetensors"))
+    """The names of the generators that came with the package."""
+    return sorted(path.stem for path in paths.CHECKPOINTS.glob("*_x?.safetensors"))

@@ -1,24 +1,46 @@
-"""VGG19 with its weights: torchvision's, the normalised one, or untrained and called so."""
+"""VGG19 with its weights: torchvision's, the normalised one, srkit's small network in its place, or
+untrained and called so."""
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
 from torch import Tensor, nn
 from torchvision.models import vgg
 
-from srkit.models.vgg19 import VGG19, VGG19_LAYERS, _cut
-from srkit.weights.third_party import WeightsError, cached, check_digest, fetched, load_tensors
+from srkit import paths
+from srkit.files import sha256
+from srkit.models.vgg19 import (
+    SMALL_LAYERS,
+    VGG19,
+    VGG19_LAYERS,
+    Standardise,
+    _cut,
+    first_layers,
+)
+from srkit.weights.checkpoints import check_shipped, read_checkpoint, save_generator
+from srkit.weights.third_party import (
+    WeightsError,
+    cached,
+    check_digest,
+    check_finite,
+    fetched,
+    load_tensors,
+)
+
+SMALL = "vgg19-small"
 
 
 def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
     """VGG19 up to a layer, and a name that says which weights it has.
 
     `weights`: "torchvision" (574 MB, downloaded once, its hash checked each time); a path to a
-    state dict, torchvision's complete one or the normalised one that ends at relu3_1; "untrained"
-    (random weights of seed 0, for trying things offline); "auto": the file named by
-    $SRKIT_VGG19, else torchvision's where it is already on the disk, else untrained.
+    state dict, torchvision's complete one or the normalised one that ends at relu3_1; "small", the
+    network that srkit ships in VGG19's place, or the path of one that `srkit distil` has made;
+    "untrained" (random weights of seed 0); "auto": the file named by $SRKIT_VGG19, else
+    torchvision's where it is already on the disk, else untrained.
     `layer`: "relu5_4" unless told otherwise, or the last one that the file reaches.
     Raises WeightsError or ValueError where the file or the layer is not as said.
     """
@@ -36,6 +58,10 @@ def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
                     nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
                     nn.init.zeros_(module.bias)
         return _cut(whole, layer or "relu5_4", "UNTRAINED VGG19 (random weights, seed 0)")
+    if weights == "small":
+        weights = str(paths.CHECKPOINTS / f"{SMALL}.safetensors")
+    if Path(weights).suffix == ".safetensors":
+        return _small_vgg19(Path(weights), layer)
     if weights == "torchvision":
         weights = str(fetched("vgg19"))
     elif Path(weights).name == cached("vgg19").name and Path(weights).is_file():
@@ -72,26 +98,47 @@ def _normalised_vgg19(state: dict[str, Tensor], layer: str | None, name: str) ->
     trained with reflection padding. Features are divided by 12.75, SRGAN's factor for VGG features
     of 0-255 images (Ledig et al., section 3.2).
     """
-    layers: list[nn.Module] = [nn.Conv2d(3, 3, 1)]
-    widths, channels, numbers = {1: 64, 2: 128, 3: 256}, 3, iter((2, 5, 9, 12, 16))
-    names: list[str] = [""]
-    keys = {"0": "0"}
-    for vgg_layer in list(VGG19_LAYERS)[: VGG19_LAYERS["relu3_1"] + 1]:
-        if vgg_layer.startswith("conv"):
-            width = widths[int(vgg_layer[4])]
-            keys[str(next(numbers))] = str(len(layers))
-            layers.append(nn.Conv2d(channels, width, 3, padding=1, padding_mode="reflect"))
-            channels = width
-        else:
-            layers.append(nn.ReLU() if vgg_layer.startswith("relu") else nn.MaxPool2d(2))
-        names.append(vgg_layer)
+    network, names = first_layers(nn.Conv2d(3, 3, 1)), ["", *VGG19_LAYERS]
+    places = [0, *(names.index(f"conv{which}") for which in ("1_1", "1_2", "2_1", "2_2", "3_1"))]
+    keys = dict(zip(("0", "2", "5", "9", "12", "16"), places, strict=True))
     layer = layer or "relu3_1"
-    if layer not in names:
+    if names.index(layer) >= len(network):
         raise WeightsError(f"these VGG19 weights end at relu3_1 and do not reach {layer}")
-    network = nn.Sequential(*layers)
     try:
         renamed = {f"{keys[k.split('.')[0]]}.{k.split('.')[1]}": v for k, v in state.items()}
         network.load_state_dict(renamed)
     except (KeyError, RuntimeError) as error:
         raise WeightsError(f"not the normalised VGG19 that it looked like: {error}") from error
     return VGG19(network[: names.index(layer) + 1], layer, f"{name}, {layer}", feature_scale=12.75)
+
+
+def _small_vgg19(path: Path, layer: str | None) -> VGG19:
+    """The small content network in a file of `save_small`, the shipped one by its SHA-256."""
+    layer = layer or SMALL_LAYERS[-1]
+    if layer not in SMALL_LAYERS:
+        raise WeightsError(
+            f"srkit's small content network has the layers {', '.join(SMALL_LAYERS)}, not {layer}:"
+            " name one of them (content_layer), or a VGG19 (--content)"
+        )
+    if not path.is_file():
+        raise WeightsError(f"no small content network at {path}")
+    check_shipped(path, digest := sha256(path))
+    settings, _, state = read_checkpoint(path)
+    check_finite(path, state)
+    network = first_layers(Standardise())
+    try:
+        scale = float(settings["feature_scale"])
+        network.load_state_dict(state)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        what = " ".join(str(error).split())[:500]
+        raise WeightsError(f"{path} holds no small content network: {what}") from error
+    name = f"small content network ({digest[:8]}), distilled from VGG19 by srkit, {layer}"
+    return VGG19(network[: VGG19_LAYERS[layer] + 2], layer, name, scale)
+
+
+def save_small(
+    path: Path, network: nn.Sequential, feature_scale: float, facts: dict[str, Any]
+) -> Path:
+    """Write a small content network as our generators are; `facts` say how it was trained."""
+    settings = {"model": SMALL, "scale": 1, "feature_scale": feature_scale}
+    return save_generator(path, network, settings, facts)
