@@ -165,7 +165,7 @@ def run_distil(options: Namespace) -> int:
     from srkit.data.crops import centre_crops
     from srkit.data.leakage import check_apart
     from srkit.data.sources import open_photos
-    from srkit.evaluation.agreement import agreement
+    from srkit.evaluation.agreement import agreement, told
     from srkit.training.distil import distil
     from srkit.weights import load_vgg19, save_small
 
@@ -181,9 +181,7 @@ def run_distil(options: Namespace) -> int:
     path = save_small(options.save, network, teacher.feature_scale, facts)
     facts |= {"agreement": agreement(str(path), options.content, hr)}
     save_small(path, network, teacher.feature_scale, facts)
-    for layer, numbers in facts["agreement"].items():
-        print(layer, ", ".join(f"{name} {value:.3f}" for name, value in numbers.items()))
-    print(f"wrote {path}")
+    print(f"{told(facts['agreement'])}wrote {path}")
     return 0
 
 

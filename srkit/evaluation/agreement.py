@@ -7,21 +7,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from srkit.data.images import bicubic_lr, norm
-from srkit.losses import ContentLoss
+from srkit.losses import ContentLoss, mse_loss
 from srkit.models.vgg19 import SMALL_LAYERS
 from srkit.weights import load_vgg19
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # of sr and hr, (B, 3, H, W) in [-1, 1]
 
 
-def agreement(content: str, teacher: str, hr: Tensor) -> dict[str, dict[str, float]]:
+def agreement(content: str, teacher: str, hr: Tensor) -> dict[str, dict[str, dict[str, float]]]:
     """By layer, what a small content network has in common with VGG19 on photographs, both as
-    `load_vgg19` takes them. Shape: hr (N, 3, H, W) in [0, 1]."""
+    `load_vgg19` takes them; and beside it, what an untrained VGG19 and the pixels have.
+
+    Shape: hr (N, 3, H, W) in [0, 1].
+    """
     found = {}
     for layer in SMALL_LAYERS:
-        made, wanted = (ContentLoss(load_vgg19(w, layer)) for w in (content, teacher))
-        found[layer] = {"explained variance": explained_variance(made, wanted, hr)}
-        found[layer] |= same_wishes(made, wanted, hr)
+        names = (content, teacher, "untrained")
+        made, wanted, untrained = (ContentLoss(load_vgg19(name, layer)) for name in names)
+        others: dict[str, Loss] = {"small": made, "untrained VGG19": untrained, "pixels": mse_loss}
+        found[layer] = {name: same_wishes(loss, wanted, hr) for name, loss in others.items()}
+        found[layer]["small"]["explained variance"] = explained_variance(made, wanted, hr)
     return found
 
 
@@ -35,7 +40,7 @@ def explained_variance(made: ContentLoss, wanted: ContentLoss, hr: Tensor) -> fl
 
 def same_wishes(made: Loss, wanted: Loss, hr: Tensor) -> dict[str, float]:
     """Of two losses, over photographs spoiled in many ways: the mean cosine of their gradients
-    with respect to the picture, and the correlation of their logarithms.
+    with respect to the picture, and the correlation of the values' logarithms.
 
     Shape: hr (N, 3, H, W) in [0, 1].
     """
@@ -53,7 +58,7 @@ def same_wishes(made: Loss, wanted: Loss, hr: Tensor) -> dict[str, float]:
     correlation = torch.corrcoef(torch.stack(values, 1))[0, 1]
     return {
         "gradient cosine": float(torch.stack(cosines).mean()),
-        "correlation of log losses": float(correlation),
+        "correlation of losses": float(correlation),
     }
 
 
@@ -66,3 +71,12 @@ def ways(hr: Tensor) -> list[Tensor]:
     noise = torch.randn(hr.shape, generator=torch.Generator().manual_seed(0))
     spoiled = [half, quarter, 2 * hr - half, hr + 0.05 * noise, hr + 0.1, hr.roll(1, -1)]
     return [picture.clamp(0, 1) for picture in spoiled]
+
+
+def told(numbers: dict[str, dict[str, dict[str, float]]]) -> str:
+    """What `agreement` found, a line a layer and network."""
+    return "".join(
+        f"  {layer}, {name}: {', '.join(f'{what} {value:.3f}' for what, value in found.items())}\n"
+        for layer, networks in numbers.items()
+        for name, found in networks.items()
+    )

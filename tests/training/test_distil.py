@@ -49,9 +49,11 @@ def test_a_network_agrees_with_itself_and_less_with_another(tmp_path):
         str(save_small(tmp_path / f"{n}.safetensors", teacher(n).network, 2.0, {})) for n in (1, 2)
     ]
     hr = centre_crops(embedded("val"), 32, 2)
-    for numbers in agreement(files[0], files[0], hr).values():
-        assert list(numbers.values()) == pytest.approx([1, 1, 1], abs=1e-4)
-    for numbers in agreement(files[0], files[1], hr).values():
+    for layer in agreement(files[0], files[0], hr).values():
+        assert list(layer["small"].values()) == pytest.approx([1, 1, 1], abs=1e-4)
+        assert layer["untrained VGG19"]["gradient cosine"] < 0.95
+    for layer in agreement(files[0], files[1], hr).values():
+        numbers = layer["small"]
         assert numbers["explained variance"] < 0.5 and numbers["gradient cosine"] < 0.95
 
 
@@ -60,6 +62,6 @@ def test_the_command_writes_a_network_that_says_how_it_was_made(tmp_path, capsys
     path = tmp_path / "own.safetensors"
     command = ["distil", "--content", str(taught), "--updates", "2", "--photographs", "2"]
     assert main([*command, "--out", str(path), "--device", "cpu"]) == 0
-    assert "relu3_1 explained variance" in capsys.readouterr().out
+    assert "relu3_1, small: gradient cosine" in capsys.readouterr().out
     loaded = load_vgg19(str(path))
     assert loaded.layer == "relu3_1" and "distilled" in loaded.name and loaded.feature_scale == 2
