@@ -102,9 +102,14 @@ def ship(source: str | Path, name: str, facts: dict[str, Any], force: bool = Fal
         raise WeightsError(f"{source} is larger than {MOST_BYTES:,} bytes, too large to be shipped")
     with lock(paths.CHECKPOINTS / "lock"):
         save_generator(path, generator, found["settings"], found["training"] | facts)
-        sums = read_sums() | {path.name: sha256(path)}
-        write_text(sums_file(), "".join(f"{sums[file]}  {file}\n" for file in sorted(sums)))
+        write_sum(path)
     return path
+
+
+def write_sum(path: Path) -> None:
+    """Add a shipped checkpoint's SHA-256 to the list, in place of what it had."""
+    sums = read_sums() | {path.name: sha256(path)}
+    write_text(sums_file(), "".join(f"{sums[file]}  {file}\n" for file in sorted(sums)))
 
 
 def save_generator(

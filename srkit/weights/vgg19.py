@@ -20,7 +20,7 @@ from srkit.models.vgg19 import (
     _cut,
     first_layers,
 )
-from srkit.weights.checkpoints import check_shipped, read_checkpoint, save_generator
+from srkit.weights.checkpoints import check_shipped, read_checkpoint, save_generator, write_sum
 from srkit.weights.third_party import (
     WeightsError,
     cached,
@@ -139,6 +139,10 @@ def _small_vgg19(path: Path, layer: str | None) -> VGG19:
 def save_small(
     path: Path, network: nn.Sequential, feature_scale: float, facts: dict[str, Any]
 ) -> Path:
-    """Write a small content network as our generators are; `facts` say how it was trained."""
+    """Write a small content network as our generators are; `facts` say how it was trained. In the
+    package's folder of checkpoints it is the shipped one."""
     settings = {"model": SMALL, "scale": 1, "feature_scale": feature_scale}
-    return save_generator(path, network, settings, facts)
+    save_generator(path, network, settings, facts)
+    if path.resolve().parent == paths.CHECKPOINTS.resolve():
+        write_sum(path)
+    return path
