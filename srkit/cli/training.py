@@ -179,9 +179,9 @@ def run_distil(options: Namespace) -> int:
     hr = centre_crops(held_out, 96, options.photographs)
     facts |= {"held_out": f"{held_out.name}, {len(hr)} crops of {hr.shape[-1]}x{hr.shape[-1]}"}
     path = save_small(options.save, network, teacher.feature_scale, facts)
-    facts |= {"agreement": agreement(str(path), options.content, hr)}
-    save_small(path, network, teacher.feature_scale, facts)
-    print(f"{told(facts['agreement'])}wrote {path}")
+    found = agreement(str(path), options.content, hr)
+    save_small(path, network, teacher.feature_scale, facts | {"agreement": found})
+    print(f"{told(found)}wrote {path}")
     return 0
 
 

@@ -54,7 +54,7 @@ def same_wishes(made: Loss, wanted: Loss, hr: Tensor) -> dict[str, float]:
                 pulls.append(torch.autograd.grad(value, sr)[0].flatten())
                 pair.append(value.detach().log())
             values.append(torch.stack(pair))
-            cosines.append(F.cosine_similarity(*pulls, dim=0))
+            cosines.append(F.cosine_similarity(pulls[0], pulls[1], dim=0))
     correlation = torch.corrcoef(torch.stack(values, 1))[0, 1]
     return {
         "gradient cosine": float(torch.stack(cosines).mean()),
