@@ -33,7 +33,8 @@ metrics
 weights.table weights.third_party weights.checkpoints weights.vgg19 weights.peers
 upscale
 fid.inception fid.statistics fid.frechet fid.uncertainty fid.features fid.folders
-training.distil training.recipe training.recipes training.variants training.as_published training.distributed
+training.distil training.recipe training.recipes training.variants training.as_published
+training.distributed
 training.diagnostics training.state training.step training.checkpoints training.run_folder
 training.run training.loop
 evaluation.results evaluation.sizes evaluation.lpips evaluation.measure evaluation.ablation
