@@ -338,8 +338,16 @@ def test_untrained_reaches_the_generator_through_all_of_vgg19(untrained):
     assert loss.item() > 0 and sr.grad.abs().sum() > 0
 
 
-def test_auto_without_any_file_is_untrained_and_says_so():
-    assert "UNTRAINED" in load_vgg19("auto", "relu1_1").name
+def test_auto_without_any_file_is_the_small_network_and_says_so():
+    loss = ContentLoss(load_vgg19("auto"))
+    assert "small content network" in loss.name and "by srkit" in loss.name
+    assert loss.layer == "relu3_1" and loss.features(pictures(0, 32)).shape == (2, 256, 8, 8)
+
+
+@pytest.mark.parametrize("layer", ["relu1_1", "relu5_4"])
+def test_a_layer_that_the_small_network_lacks_is_refused_not_made_up(layer):
+    with pytest.raises(WeightsError, match=f"relu1_2, relu2_2, relu3_1, not {layer}"):
+        load_vgg19("auto", layer)
 
 
 def test_unknown_layer_is_refused():

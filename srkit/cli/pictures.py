@@ -176,7 +176,8 @@ def run_models(options: Namespace) -> int:
 
     if options.name:
         stems = sorted(file.stem for file in CHECKPOINTS.glob("*_x?.safetensors"))
-        check_name("network", options.name, (*stems, *dict.fromkeys(s[:-3] for s in stems)))
+        names = (*stems, *dict.fromkeys(s[:-3] for s in stems), "vgg19-small")
+        check_name("network", options.name, names)
     from srkit.evaluation.cards import cards, overview
 
     print(cards(options.name) if options.name else overview(), end="")

@@ -8,9 +8,18 @@ from typing import Any
 
 from srkit import paths
 from srkit.evaluation import results
+from srkit.evaluation.agreement import told
 from srkit.evaluation.results import Row, metric_of
+from srkit.files import sha256
 from srkit.models import count_parameters
-from srkit.weights import label, load_generator, shipped
+from srkit.weights import (
+    SMALL,
+    label,
+    load_generator,
+    read_checkpoint,
+    shipped,
+    small_path,
+)
 
 METRICS = ("PSNR", "SSIM", "FID")
 
@@ -38,6 +47,7 @@ def overview() -> str:
             f"{name:24} {size:.2f} M parameters, {training['iterations']:,} updates of its last"
             f" stage on {training['photographs']:,} photographs\n"
         )
+    lines.append(f"{SMALL:24} the content network where VGG19 is absent\n")
     return "".join(lines) + "One of them in full: python -m srkit models NAME\n"
 
 
@@ -46,6 +56,8 @@ def cards(name: str) -> str:
 
     Raises ValueError where no such network is shipped.
     """
+    if name == SMALL:
+        return content_card()
     chosen = [one for one in shipped() if name in (one, one.rpartition("_x")[0])]
     if not chosen:
         raise ValueError(f"no shipped network {name!r}; accepted: {', '.join(shipped())}")
@@ -70,6 +82,23 @@ def card(name: str) -> str:
         "Limits:\n" + LIMITS.format(detail=INVENTED if invents else SMOOTHED),
     ]
     return "".join(parts)
+
+
+def content_card() -> str:
+    """The card of the small content network."""
+    _, about, state = read_checkpoint(small_path())
+    size = sum(value.numel() for value in state.values()) / 1e6
+    digest = sha256(small_path())[:12]
+    return (
+        f"Small content network, in the place of VGG19: {small_path().name}, sha256 {digest}\n"
+        f"Network: {size:.2f} M parameters; VGG19's form up to relu3_1\n"
+        f"Taught by: {about['teacher']}\n"
+        f"Data: {about['data']}, {about['photographs']:,} photographs\n"
+        f"Trained: {about['iterations']:,} updates, seed {about['seed']}, commit"
+        f" {about['commit']}\n"
+        f"Agreement with its teacher on {about['held_out']}, beside what others have:\n"
+        f"{told(about['agreement'])}"
+    )
 
 
 def settings(about: dict[str, Any]) -> str:

@@ -60,7 +60,7 @@ class Session:
 
     def vgg19(self, content: str = "auto") -> str:
         """The VGG19 to train with: as named; "auto" in the long presets is torchvision's,
-        downloaded, since no long run is to be spent on an untrained one."""
+        downloaded, since no long run is to be spent on the small network in its place."""
         long = self.preset in paths.LONG_PRESETS and "SRKIT_VGG19" not in os.environ
         return "torchvision" if long and content == "auto" else content
 

@@ -6,6 +6,7 @@ from srkit.weights.checkpoints import (
     checkpoint_path,
     find_checkpoint,
     load_generator,
+    read_checkpoint,
     read_sums,
     save_generator,
     ship,
@@ -36,4 +37,4 @@ from srkit.weights.third_party import (
     load_state,
     load_tensors,
 )
-from srkit.weights.vgg19 import SMALL, load_vgg19, save_small
+from srkit.weights.vgg19 import SMALL, load_vgg19, save_small, small_path

@@ -40,7 +40,7 @@ def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
     state dict, torchvision's complete one or the normalised one that ends at relu3_1; "small", the
     network that srkit ships in VGG19's place, or the path of one that `srkit distil` has made;
     "untrained" (random weights of seed 0); "auto": the file named by $SRKIT_VGG19, else
-    torchvision's where it is already on the disk, else untrained.
+    torchvision's where it is already on the disk, else the small one.
     `layer`: "relu5_4" unless told otherwise, or the last one that the file reaches.
     Raises WeightsError or ValueError where the file or the layer is not as said.
     """
@@ -48,7 +48,7 @@ def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
         raise ValueError(f"VGG19 has no layer {layer!r}; accepted: {', '.join(VGG19_LAYERS)}")
     if weights == "auto":
         named = os.environ.get("SRKIT_VGG19")
-        weights = named or ("torchvision" if cached("vgg19").is_file() else "untrained")
+        weights = named or ("torchvision" if cached("vgg19").is_file() else "small")
     if weights == "untrained":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -59,7 +59,7 @@ def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
                     nn.init.zeros_(module.bias)
         return _cut(whole, layer or "relu5_4", "UNTRAINED VGG19 (random weights, seed 0)")
     if weights == "small":
-        weights = str(paths.CHECKPOINTS / f"{SMALL}.safetensors")
+        weights = str(small_path())
     if Path(weights).suffix == ".safetensors":
         return _small_vgg19(Path(weights), layer)
     if weights == "torchvision":
@@ -110,6 +110,11 @@ def _normalised_vgg19(state: dict[str, Tensor], layer: str | None, name: str) ->
     except (KeyError, RuntimeError) as error:
         raise WeightsError(f"not the normalised VGG19 that it looked like: {error}") from error
     return VGG19(network[: names.index(layer) + 1], layer, f"{name}, {layer}", feature_scale=12.75)
+
+
+def small_path() -> Path:
+    """Where the small content network lies that srkit ships."""
+    return paths.CHECKPOINTS / f"{SMALL}.safetensors"
 
 
 def _small_vgg19(path: Path, layer: str | None) -> VGG19:

@@ -8,7 +8,7 @@ from srkit import paths
 from srkit.cli import main
 from srkit.evaluation import cards, results
 from srkit.files import sha256
-from srkit.weights import load_generator, shipped
+from srkit.weights import SMALL, load_generator, read_checkpoint, shipped, small_path
 
 ROWS = results.load(paths.PACKAGE.parent / "figures" / "results.json")
 
@@ -58,7 +58,8 @@ def test_the_numbers_of_a_card_are_those_of_results_json(name):
 
 def test_the_command_shows_them(capsys):
     assert main(["models"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()][:-1] == shipped()
+    *listed, _ = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert listed == [*shipped(), SMALL]
     assert main(["models", "sr-ugan"]) == 0
     printed = capsys.readouterr().out
     assert "SR-UGAN, 2x:" in printed and "SR-UGAN, 4x:" in printed and "large batch" not in printed
@@ -72,3 +73,11 @@ def test_without_a_clone_the_card_says_where_the_numbers_are(monkeypatch):
 
     monkeypatch.setattr(paths, "root", nowhere)
     assert "in a clone's figures/results.json" in cards.card("srgan_x2")
+
+
+def test_the_content_network_has_a_card_with_its_agreement():
+    text, about = cards.cards(SMALL), read_checkpoint(small_path())[1]
+    for fact in (about["teacher"], about["data"], about["commit"], f"{about['iterations']:,} upd"):
+        assert fact in text
+    cosine = about["agreement"]["relu2_2"]["small"]["gradient cosine"]
+    assert f"relu2_2, small: gradient cosine {cosine:.3f}" in text
