@@ -14,6 +14,8 @@ from srkit.data.photos import Photos
 from srkit.devices import has_fast_bf16, pick_device
 from srkit.models.vgg19 import SMALL_LAYERS, VGG19, VGG19_LAYERS, Standardise, first_layers
 
+LEARNING_RATE = 3e-3  # of Adam, after a warm-up
+
 
 def distil(
     teacher: VGG19,
@@ -21,7 +23,6 @@ def distil(
     updates: int = 3_000,
     batch: int = 4,
     crop: int = 32,
-    learning_rate: float = 3e-3,
     seed: int = 0,
     device: str = "auto",
 ) -> nn.Sequential:
@@ -34,11 +35,11 @@ def distil(
     torch.manual_seed(seed)
     student = fresh(first_layers(Standardise())).to(where).to(memory_format=torch.channels_last)
     judge = teacher.network.eval().requires_grad_(False).to(where)
-    optimiser = torch.optim.Adam(student.parameters(), learning_rate)
+    optimiser = torch.optim.Adam(student.parameters(), LEARNING_RATE)
     pairs = Pairs(photos.without_small(crop), 4, crop, updates * batch, seed)
     for step, (crops, _) in enumerate(tqdm(DataLoader(pairs, batch), unit="update", disable=None)):
         rate = min(1.0, (step + 1) / 100, 5 * (updates - step) / updates)  # down in the last fifth
-        optimiser.param_groups[0]["lr"] = learning_rate * rate
+        optimiser.param_groups[0]["lr"] = LEARNING_RATE * rate
         hr = crops.to(where).float().div(255)
         image = torch.cat([hr, spoiled(hr, 2 + 2 * (step % 2))])
         image = image.contiguous(memory_format=torch.channels_last)
