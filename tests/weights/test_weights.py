@@ -92,7 +92,7 @@ def test_saving_makes_the_folder(tmp_path):
 
 def test_an_absent_checkpoint_is_named_with_what_there_is(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path)
-    path, _ = written(tmp_path)
+    path = written(tmp_path)[0].rename(tmp_path / "made_x2.safetensors")
     with pytest.raises(WeightsError) as caught:
         load_generator(tmp_path / "nowhere.safetensors")
     assert "nowhere.safetensors" in str(caught.value)
