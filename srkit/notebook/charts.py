@@ -3,20 +3,54 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
+from srkit.data.images import bicubic_lr_pil
 from srkit.evaluation.results import REPORT_FID, Row, select, value
 from srkit.evaluation.tables import Setting, by_setting
 from srkit.fid.features import PROTOCOLS
+from srkit.metrics import psnr
 from srkit.notebook.figures import colour, subplots
 from srkit.notebook.sampling import TRUTH, Coverage
+from srkit.training.run_folder import read_samples
 from srkit.training.variants import FULL, VARIANTS
+from srkit.upscale import upscale
 from srkit.weights import LABELS
 
 STYLES = {"pytorch": ("tab:blue", 3.0), "tf": ("tab:green", 1.2), "clean": ("tab:purple", 1.2)}
+
+
+def beyond_lr(picture: Image.Image, scale: int) -> float:
+    """The energy of what LR cannot hold, in squared levels: how far a picture is from bicubic's way
+    down and up again."""
+    back = upscale(bicubic_lr_pil(picture, scale), "bicubic", scale)
+    return float(np.mean((np.asarray(picture, float) - np.asarray(back, float)) ** 2))
+
+
+def detail_and_psnr(run: str | Path, scale: int = 2) -> Figure:
+    """A run's held-out crop over its updates, beside bicubic's: the detail in it that LR does not
+    hold, as a share of HR's, and its PSNR."""
+    pictures = read_samples(run)
+    hr = pictures.pop("HR")
+    pictures["bicubic"] = upscale(bicubic_lr_pil(hr, scale), "bicubic", scale)
+    detail = {n: beyond_lr(one, scale) / beyond_lr(hr, scale) for n, one in pictures.items()}
+    scores = {n: psnr(one, hr, "y", scale) for n, one in pictures.items()}
+    figure, panels = subplots(9, 3, 1, 2)
+    for axes, values in zip(panels, (detail, scores), strict=True):
+        level = values.pop("bicubic")
+        updates = [int(name.removeprefix("update ")) for name in values]
+        axes.plot(updates, list(values.values()), "o-", color=colour("srgan"))
+        axes.axhline(level, color=colour("bicubic"), ls="--", label="bicubic")
+        axes.set_xlabel("update")
+        axes.legend(fontsize=8)
+    panels[0].set(title="Detail that LR does not hold, HR = 1", ylim=(0, None))
+    panels[1].set(title="PSNR (dB)")
+    return figure
 
 
 def distance_ratios(rows: Sequence[Row], methods: Sequence[str], metrics: Sequence[str]) -> Figure:

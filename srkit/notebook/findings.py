@@ -235,6 +235,15 @@ def opinion(rows: Rows, classes: int) -> str:
     return f"{text} it has learned nothing yet."
 
 
+def second_stage(rows: Rows, baseline: float) -> str:
+    """What an adversary did to a generator that was good already: its PSNR and its opponent."""
+    scored = [row["psnr"] for row in rows if "psnr" in row]
+    first, last = scored[0], scored[-1]
+    text = f"PSNR {'fell' if last < first else 'rose'} from {first:.2f} to {last:.2f} dB"
+    text += f", {apart(last, baseline)} than bicubic's. "
+    return text + opinion(rows, 1)
+
+
 def against_bicubic(psnr: float, baseline: float, crops: int) -> str:
     """How a run ends beside bicubic."""
     text = f"After {crops:,} crops the network is at {psnr:.2f} dB, {apart(psnr, baseline)} than"

@@ -7,11 +7,14 @@ matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from PIL import Image
 
+from srkit.data import bicubic_lr_pil
 from srkit.evaluation.results import Run
 from srkit.notebook import charts
 from srkit.notebook.sampling import TRUTH, Coverage
 from srkit.training.variants import FULL
+from srkit.upscale import upscale
 
 
 def row(method, metric, number, **facts):
@@ -78,3 +81,22 @@ def test_an_interval_is_drawn_beside_the_truth():
     above, below = charts.intervals({"a": one, "b": one}).axes
     assert [line.get_xdata()[0] for line in above.lines] == pytest.approx([2.0, 1.8, TRUTH])
     assert below.get_title() == "b"
+
+
+def test_detail_beyond_lr_is_none_of_bicubic_s_and_all_of_hr_s(tmp_path, rng):
+    hr = Image.fromarray(rng.integers(64, 192, (32, 32, 3), dtype=np.uint8))
+    bicubic = upscale(bicubic_lr_pil(hr, 2), "bicubic", 2)
+    brighter = Image.fromarray(np.asarray(hr) + np.uint8(8))  # 8 levels: as much detail as HR
+    (tmp_path / "samples").mkdir()
+    hr.save(tmp_path / "held_out.png")
+    bicubic.save(tmp_path / "samples" / "step_0000001.png")
+    brighter.save(tmp_path / "samples" / "step_0000020.png")
+    left, right = charts.detail_and_psnr(tmp_path).axes
+    (detail, level), (scores, _) = left.lines, right.lines
+    assert list(detail.get_xdata()) == [1, 20]
+    assert (
+        detail.get_ydata()[0] == pytest.approx(level.get_ydata()[0]) and level.get_ydata()[0] < 0.2
+    )
+    assert detail.get_ydata()[1] == pytest.approx(1, rel=0.02)  # to the rounding of LR
+    luma = 8 * 219 / 255  # of Y in BT.601
+    assert scores.get_ydata()[1] == pytest.approx(20 * np.log10(255 / luma), abs=0.05)
