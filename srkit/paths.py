@@ -22,6 +22,11 @@ def check_preset(preset: str) -> str:
     return preset
 
 
+def shipped() -> list[str]:
+    """The names of the generators that came with the package, such as "srgan_x2"."""
+    return sorted(path.stem for path in CHECKPOINTS.glob("*_x?.safetensors"))
+
+
 def root() -> Path:
     """The folder with `notebooks/`: $SRKIT_ROOT, else the clone that this package was installed
     from (`pip install -e .`), else the current folder.

@@ -82,9 +82,9 @@ def model_and_scale(options: Namespace) -> tuple[str, int | None]:
 def check_shipped(model: str, scale: int, twice: str) -> None:
     """Raise ValueError where a network of ours has no shipped checkpoint of a scale; `twice` says
     how its 2x one is applied two times."""
-    from srkit.paths import CHECKPOINTS
+    from srkit.paths import shipped
 
-    there = sorted(int(file.stem[-1]) for file in CHECKPOINTS.glob(f"{model}_x?.safetensors"))
+    there = [int(name[-1]) for name in shipped() if name[:-3] == model]
     if model in NETWORKS and scale not in there:
         known = " and ".join(f"{one}x" for one in there) or "none"
         more = f", or 4x {twice}" if scale == 4 and 2 in there else ""
@@ -172,11 +172,10 @@ def add_models(commands: Commands) -> None:
 
 def run_models(options: Namespace) -> int:
     """`srkit models`: the model card of one network, or a list of all."""
-    from srkit.paths import CHECKPOINTS
+    from srkit.paths import shipped
 
     if options.name:
-        stems = sorted(file.stem for file in CHECKPOINTS.glob("*_x?.safetensors"))
-        names = (*stems, *dict.fromkeys(s[:-3] for s in stems), "vgg19-small")
+        names = (*shipped(), *dict.fromkeys(name[:-3] for name in shipped()), "vgg19-small")
         check_name("network", options.name, names)
     from srkit.evaluation.cards import cards, overview
 

@@ -12,12 +12,12 @@ from srkit.evaluation.agreement import told
 from srkit.evaluation.results import Row, metric_of
 from srkit.files import sha256
 from srkit.models import count_parameters
+from srkit.paths import shipped
 from srkit.weights import (
     SMALL,
     label,
     load_generator,
     read_checkpoint,
-    shipped,
     small_path,
 )
 

@@ -10,7 +10,6 @@ from srkit.weights.checkpoints import (
     read_sums,
     save_generator,
     ship,
-    shipped,
     trained_path,
 )
 from srkit.weights.peers import (

@@ -161,7 +161,9 @@ def load_generator(
     """
     path = Path(path)
     if not path.is_file():
-        raise WeightsError(f"no checkpoint at {path}; shipped: {', '.join(shipped()) or 'none'}")
+        raise WeightsError(
+            f"no checkpoint at {path}; shipped: {', '.join(paths.shipped()) or 'none'}"
+        )
     check_shipped(path, digest := sha256(path))
     settings, training, state = read_checkpoint(path)
     found = (settings["model"], settings["scale"])
@@ -179,8 +181,3 @@ def load_generator(
         raise WeightsError(f"{path} does not fit its own settings: {what}; {ANEW}") from error
     check_finite(path, state)
     return generator.eval(), {"settings": settings, "training": training, "sha256": digest}
-
-
-def shipped() -> list[str]:
-    """The names of the generators that came with the package."""
-    return sorted(path.stem for path in paths.CHECKPOINTS.glob("*_x?.safetensors"))

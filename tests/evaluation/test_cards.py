@@ -8,7 +8,8 @@ from srkit import paths
 from srkit.cli import main
 from srkit.evaluation import cards, results
 from srkit.files import sha256
-from srkit.weights import SMALL, load_generator, read_checkpoint, shipped, small_path
+from srkit.paths import shipped
+from srkit.weights import SMALL, load_generator, read_checkpoint, small_path
 
 ROWS = results.load(paths.PACKAGE.parent / "figures" / "results.json")
 

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from srkit import paths, weights
 from srkit.files import LockedError, lock, sha256
 from srkit.models import build_generator
+from srkit.paths import shipped
 from srkit.weights import (
     WeightsError,
     checkpoint_path,
@@ -19,7 +20,6 @@ from srkit.weights import (
     load_generator,
     load_state,
     save_generator,
-    shipped,
 )
 
 SETTINGS = {
