@@ -19,8 +19,8 @@ test-lowest:  ## what hangs most on other libraries, with the lowest versions th
 	runs/lowest/bin/python -m pip install --quiet --disable-pip-version-check uv
 	runs/lowest/bin/uv pip install --quiet --python runs/lowest/bin/python \
 		--resolution lowest-direct -e ".[any-model,deep-colour]" "pytest>=8" "hypothesis>=6.100"
-	runs/lowest/bin/python -m pytest tests/pictures tests/models tests/weights tests/test_metrics.py \
-		tests/test_files.py tests/test_upscale.py
+	runs/lowest/bin/python -m pytest tests/files tests/models tests/weights \
+		tests/test_metrics.py tests/test_upscale.py
 
 audit: .venv/audit  ## known weaknesses, and licences that would bind what is built on this
 	.venv/bin/pip-audit --skip-editable

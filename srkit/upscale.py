@@ -20,9 +20,9 @@ from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
 from srkit.data.images import denorm
+from srkit.files.deep_colour import AnyPicture, DeepPicture, Picture, blank, in_8_bits
+from srkit.files.picture_files import check_fits, prepared
 from srkit.models import InBf16, largest_layer, receptive_radius, with_early_tail
-from srkit.pictures.deep_colour import AnyPicture, DeepPicture, Picture, blank, in_8_bits
-from srkit.pictures.picture_files import check_fits, prepared
 from srkit.weights import (
     METHODS,
     WeightsError,

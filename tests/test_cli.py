@@ -430,8 +430,8 @@ def test_an_error_of_the_system_says_what_to_do(monkeypatch, capsys):
 def test_all_errors_of_the_package_have_one_base(monkeypatch, capsys):
     from srkit.data import DataError
     from srkit.files import LockedError
+    from srkit.files.picture_files import PictureError
     from srkit.notebook.report import NotebookError
-    from srkit.pictures.picture_files import PictureError
     from srkit.training.recipe import TrainingError
     from srkit.weights import WeightsError
 

@@ -23,8 +23,9 @@ PAGES = README + "".join(f.read_text(encoding="utf-8") for f in ROOT.glob("srkit
 ORDER = [
     name
     for line in """
-paths settings files devices
-pictures.deep_colour pictures.picture_files
+paths settings
+files.writing files.downloads files.deep_colour files.picture_files
+devices
 models.blocks models.srgan models.srugan models.unet_discriminator models.vgg19 models.leftthomas
 models.probes models.build models.inference
 losses
@@ -144,10 +145,10 @@ def test_the_teaching_core_is_read_in_an_afternoon():
     assert sum(lengths.values()) < 1500 and max(lengths.values()) < 300, lengths
 
 
-def test_the_front_of_the_house_has_16_doors():
+def test_the_front_of_the_house_has_15_doors():
     hidden = {"__init__.py", "__main__.py", "__pycache__", "checkpoints"}
     entries = {entry.name for entry in (ROOT / "srkit").iterdir()} - hidden
-    assert len(entries) <= 16, entries
+    assert len(entries) <= 15, entries
 
 
 def test_modules_stay_short():

@@ -18,8 +18,8 @@ from torch import nn
 from srkit import models, upscale
 from srkit.cli import main
 from srkit.data import norm, to_tensor
+from srkit.files.deep_colour import DeepPicture
 from srkit.models import build_generator
-from srkit.pictures.deep_colour import DeepPicture
 from srkit.upscale import (
     GRID,
     INTERPOLATIONS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from srkit.cli.options import Commands, add_command, check_name, chosen_photos
 
 if TYPE_CHECKING:
-    from srkit.pictures.picture_files import Plan
+    from srkit.files.picture_files import Plan
     from srkit.upscale import Upscaler
 
 
@@ -51,7 +51,7 @@ def run_upscale(options: Namespace) -> int:
     a picture failed. Bad arguments are found before torch is loaded."""
     model, scale = model_and_scale(options)
     sources, out = sources_and_target(options)
-    from srkit.pictures.picture_files import plan
+    from srkit.files.picture_files import plan
 
     work = plan(sources, out, f".{options.format}" if options.format else "")
     from srkit.devices import has_fast_bf16, pick_device
@@ -141,7 +141,7 @@ def upscale_files(upscaler: "Upscaler", work: "Plan", force: bool) -> int:
 
 def megapixels(source: Path) -> float:
     """By a picture's header; 0 where it has none, which is said when its turn comes."""
-    from srkit.pictures.picture_files import PictureError, open_picture
+    from srkit.files.picture_files import PictureError, open_picture
 
     try:
         with open_picture(source) as image:
@@ -152,8 +152,8 @@ def megapixels(source: Path) -> float:
 
 def upscale_file(upscaler: "Upscaler", source: Path, target: Path) -> str:
     """Enlarge one file; returns a line about it. Raises PICTURE_ERRORS."""
-    from srkit.pictures.deep_colour import is_deep
-    from srkit.pictures.picture_files import check_fits, open_picture, read_picture, write_picture
+    from srkit.files.deep_colour import is_deep
+    from srkit.files.picture_files import check_fits, open_picture, read_picture, write_picture
 
     with open_picture(source) as header:
         check_fits(header.size, upscaler.scale, target.suffix, is_deep(header))

@@ -14,7 +14,7 @@ from srkit.data.packed import PackedItems
 from srkit.data.photos import Photos, read_photo
 from srkit.data.readable import readable, tell_left_out
 from srkit.files import download, lock, sha256
-from srkit.pictures.picture_files import FORMATS
+from srkit.files.picture_files import FORMATS
 
 SUFFIXES = set(FORMATS)
 

@@ -17,8 +17,7 @@ import numpy as np
 import psutil
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from srkit.files import SrkitError, check_writable, replacing
-from srkit.pictures.deep_colour import (
+from srkit.files.deep_colour import (
     EXTRA,
     DeepPicture,
     Picture,
@@ -31,6 +30,7 @@ from srkit.pictures.deep_colour import (
     read_deep,
     write_deep,
 )
+from srkit.files.writing import SrkitError, check_writable, replacing
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".tif": "TIFF"}
 FORMATS |= {".tiff": "TIFF", ".bmp": "BMP", ".ppm": "PPM", ".pgm": "PPM"}

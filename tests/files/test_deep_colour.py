@@ -9,9 +9,9 @@ import pytest
 import tifffile
 from PIL import ExifTags, Image, ImageCms
 
-from srkit.pictures import deep_colour
-from srkit.pictures.deep_colour import DeepPicture, blank, in_8_bits
-from srkit.pictures.picture_files import PictureError, check_fits, read_picture, write_picture
+from srkit.files import deep_colour
+from srkit.files.deep_colour import DeepPicture, blank, in_8_bits
+from srkit.files.picture_files import PictureError, check_fits, read_picture, write_picture
 from srkit.upscale import upscale, visible_colours
 
 pytestmark = pytest.mark.skipif(deep_colour.opencv() is None, reason="OpenCV is not installed")
@@ -197,7 +197,7 @@ def test_they_need_twice_the_memory_and_webp_thrice(monkeypatch):
     class Free:
         available = 13 * 1_000 * 1_000
 
-    monkeypatch.setattr("srkit.pictures.picture_files.psutil.virtual_memory", lambda: Free)
+    monkeypatch.setattr("srkit.files.picture_files.psutil.virtual_memory", lambda: Free)
     check_fits((500, 500), 2)
     with pytest.raises(PictureError, match="GiB of memory"):
         check_fits((500, 500), 2, deep=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
-from srkit.pictures.picture_files import (
+from srkit.files.picture_files import (
     FORMATS,
     PictureError,
     check_fits,
