@@ -75,11 +75,11 @@ def model_and_scale(options: Namespace) -> tuple[str, int | None]:
     if options.twice and scale != 4:
         raise ValueError(f"--twice enlarges 4 times, not {scale}")
     if scale and not file:
-        check_shipped(model, 2 if options.twice else scale, "with --twice")
+        check_has_checkpoint(model, 2 if options.twice else scale, "with --twice")
     return model, scale
 
 
-def check_shipped(model: str, scale: int, twice: str) -> None:
+def check_has_checkpoint(model: str, scale: int, twice: str) -> None:
     """Raise ValueError where a network of ours has no shipped checkpoint of a scale; `twice` says
     how its 2x one is applied two times."""
     from srkit.paths import shipped
@@ -207,7 +207,7 @@ def run_evaluate(options: Namespace) -> int:
     for method in options.methods or ():
         name = method.removesuffix(" twice")
         check_name("model", name, (*MODELS, "hr"))
-        check_shipped(name, options.scale if name == method else 2, f"as '{name} twice'")
+        check_has_checkpoint(name, options.scale if name == method else 2, f"as '{name} twice'")
     from srkit.devices import pick_device
     from srkit.evaluation import lpips, measure, results, tables
 

@@ -12,7 +12,14 @@ from srkit.data.crops import Pairs
 from srkit.data.images import bicubic_lr
 from srkit.data.photos import Photos
 from srkit.devices import has_fast_bf16, pick_device
-from srkit.models.vgg19 import SMALL_LAYERS, VGG19, VGG19_LAYERS, Standardise, first_layers
+from srkit.models.vgg19 import (
+    SMALL_LAYERS,
+    VGG19,
+    VGG19_LAYERS,
+    Standardise,
+    first_layers,
+    he_initialise,
+)
 
 LEARNING_RATE = 3e-3  # of Adam, after a warm-up
 
@@ -33,7 +40,8 @@ def distil(
     """
     where = pick_device(device)
     torch.manual_seed(seed)
-    student = fresh(first_layers(Standardise())).to(where).to(memory_format=torch.channels_last)
+    student = he_initialise(first_layers(Standardise()), "fan_in")
+    student = student.to(where).to(memory_format=torch.channels_last)
     judge = teacher.network.eval().requires_grad_(False).to(where)
     optimiser = torch.optim.Adam(student.parameters(), LEARNING_RATE)
     pairs = Pairs(photos.without_small(crop), 4, crop, updates * batch, seed)
@@ -52,15 +60,6 @@ def distil(
         loss.backward()
         optimiser.step()
     return student.cpu().eval()
-
-
-def fresh(network: nn.Sequential) -> nn.Sequential:
-    """He's initialisation, which keeps the variance through ReLUs."""
-    for module in network:
-        if isinstance(module, nn.Conv2d) and module.bias is not None:
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            nn.init.zeros_(module.bias)
-    return network
 
 
 def spoiled(hr: Tensor, scale: int) -> Tensor:

@@ -17,8 +17,9 @@ from srkit.models.vgg19 import (
     VGG19,
     VGG19_LAYERS,
     Standardise,
-    _cut,
+    cut_off,
     first_layers,
+    he_initialise,
 )
 from srkit.weights.checkpoints import check_shipped, read_checkpoint, save_generator, write_sum
 from srkit.weights.third_party import (
@@ -46,37 +47,43 @@ def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
     """
     if layer is not None and layer not in VGG19_LAYERS:
         raise ValueError(f"VGG19 has no layer {layer!r}; accepted: {', '.join(VGG19_LAYERS)}")
-    if weights == "auto":
-        named = os.environ.get("SRKIT_VGG19")
-        weights = named or ("torchvision" if cached("vgg19").is_file() else "small")
     if weights == "untrained":
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            whole = vgg.make_layers(vgg.cfgs["E"])  # the features alone: seven times as fast
-            for module in whole:
-                if isinstance(module, nn.Conv2d) and module.bias is not None:  # as torchvision
-                    nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                    nn.init.zeros_(module.bias)
-        return _cut(whole, layer or "relu5_4", "UNTRAINED VGG19 (random weights, seed 0)")
-    if weights == "small":
-        weights = str(small_path())
-    if Path(weights).suffix == ".safetensors":
-        return _small_vgg19(Path(weights), layer)
-    if weights == "torchvision":
-        weights = str(fetched("vgg19"))
-    elif Path(weights).name == cached("vgg19").name and Path(weights).is_file():
-        check_digest(weights, "vgg19")
-    state = load_tensors(weights)
-    if Path(weights).name == cached("vgg19").name:
-        return _complete_vgg19(state, layer, "VGG19 (torchvision, ImageNet)")
+        return _untrained_vgg19(layer or "relu5_4")
+    path = vgg19_file(weights)
+    if path.suffix == ".safetensors":
+        return _small_vgg19(path, layer)
+    state = load_tensors(path)
+    source = "torchvision, ImageNet" if path.name == cached("vgg19").name else path.name
     if "features.0.weight" in state:
-        return _complete_vgg19(state, layer, f"VGG19 ({Path(weights).name})")
+        return _complete_vgg19(state, layer, f"VGG19 ({source})")
     if tuple(state.get("0.weight", torch.empty(0)).shape) == (3, 3, 1, 1):
-        return _normalised_vgg19(state, layer, f"VGG19 ({Path(weights).name})")
+        return _normalised_vgg19(state, layer, f"VGG19 ({source})")
     raise WeightsError(
-        f"{weights} holds no VGG19: expected torchvision's keys (features.0.weight, ...) or those"
+        f"{path} holds no VGG19: expected torchvision's keys (features.0.weight, ...) or those"
         " of the normalised one (0.weight of shape 3x3x1x1, ...)"
     )
+
+
+def vgg19_file(weights: str) -> Path:
+    """The file that `load_vgg19` is to read; torchvision's is checked by its hash."""
+    if weights == "auto":
+        there = "torchvision" if cached("vgg19").is_file() else "small"
+        weights = os.environ.get("SRKIT_VGG19") or there
+    if weights == "small":
+        return small_path()
+    if weights == "torchvision":
+        return fetched("vgg19")
+    if Path(weights).name == cached("vgg19").name and Path(weights).is_file():
+        check_digest(weights, "vgg19")
+    return Path(weights)
+
+
+def _untrained_vgg19(layer: str) -> VGG19:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        features = vgg.make_layers(vgg.cfgs["E"])  # without the classifier: seven times as fast
+        he_initialise(features, "fan_out")  # as torchvision does
+    return cut_off(features, layer, "UNTRAINED VGG19 (random weights, seed 0)")
 
 
 def _complete_vgg19(state: dict[str, Tensor], layer: str | None, name: str) -> VGG19:
@@ -88,7 +95,7 @@ def _complete_vgg19(state: dict[str, Tensor], layer: str | None, name: str) -> V
     except RuntimeError as error:
         what = " ".join(str(error).split())
         raise WeightsError(f"{name} is not the complete VGG19 of torchvision: {what}") from error
-    return _cut(features, layer or "relu5_4", name)
+    return cut_off(features, layer or "relu5_4", name)
 
 
 def _normalised_vgg19(state: dict[str, Tensor], layer: str | None, name: str) -> VGG19:

@@ -6,14 +6,22 @@ import torch
 from srkit.cli import main
 from srkit.data import centre_crops, embedded
 from srkit.evaluation.agreement import agreement
-from srkit.models.vgg19 import SMALL_LAYERS, VGG19, VGG19_LAYERS, Standardise, first_layers
-from srkit.training.distil import convolved, distil, fresh, relative, spoiled
+from srkit.models.vgg19 import (
+    SMALL_LAYERS,
+    VGG19,
+    VGG19_LAYERS,
+    Standardise,
+    first_layers,
+    he_initialise,
+)
+from srkit.training.distil import convolved, distil, relative, spoiled
 from srkit.weights import load_vgg19, save_small
 
 
 def teacher(seed: int = 1) -> VGG19:
     torch.manual_seed(seed)
-    return VGG19(fresh(first_layers(Standardise())), "relu3_1", "a random teacher", 2.0)
+    network = he_initialise(first_layers(Standardise()), "fan_in")
+    return VGG19(network, "relu3_1", "a random teacher", 2.0)
 
 
 def test_the_layers_before_their_relu_are_those_of_the_cut_network():
