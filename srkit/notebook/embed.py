@@ -35,7 +35,7 @@ def asset(name: str) -> str:
 def png(image: Image.Image) -> str:
     """A picture as a data URL, every pixel as it is."""
     file = BytesIO()
-    image.convert("RGB").save(file, "PNG")
+    (image if image.mode == "RGBA" else image.convert("RGB")).save(file, "PNG")
     return "data:image/png;base64," + b64encode(file.getvalue()).decode()
 
 

@@ -95,7 +95,7 @@ def as_json(frame: Frame) -> Any:
 
 def side_by_side(pictures: Sequence[Image.Image], side: int = 256, gap: int = 8) -> Image.Image:
     """Pictures in a row, each enlarged in whole pixels to about `side`."""
-    whole = Image.new("RGB", ((side + gap) * len(pictures) - gap, side), "white")
+    whole = Image.new("RGBA", ((side + gap) * len(pictures) - gap, side))  # the gap shows the page
     for number, picture in enumerate(pictures):
         large = picture.convert("RGB").resize((side, side), Image.Resampling.NEAREST)
         whole.paste(large, (number * (side + gap), 0))

@@ -50,7 +50,7 @@ class Exporter(HTMLExporter):
         return MarkdownWithMath(renderer=renderer).render(source)
 
 
-def as_html(notebook: NotebookNode) -> str:
-    """A notebook as a page that is complete by itself."""
-    page, _ = Exporter().from_notebook_node(notebook)
+def as_html(notebook: NotebookNode, theme: str = "light") -> str:
+    """A notebook as a page that is complete by itself, "light" or "dark"."""
+    page, _ = Exporter(theme=theme).from_notebook_node(notebook)
     return page

@@ -217,14 +217,14 @@ class Notebook:
         how many "ran", their "errors" and what they printed ("text")."""
         return self.page.evaluate(STATE)
 
-    def run_all(self, minutes: float = 3) -> dict:
+    def run_all(self, minutes: float = 8) -> dict:
         """Run every cell from the menu, and wait until the last one is done or one failed; with no
         minutes, do not wait."""
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         return self.wait(minutes) if minutes else self.state()
 
-    def wait(self, minutes: float = 3) -> dict:
+    def wait(self, minutes: float = 8) -> dict:
         """Wait until nothing runs; returns the state."""
         end = time.monotonic() + 60 * minutes
         while time.monotonic() < end:

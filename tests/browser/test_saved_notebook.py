@@ -3,7 +3,8 @@
 import shutil
 
 import nbformat
-from conftest import PHONE, Notebook, new_page
+import pytest
+from conftest import PHONE, SCREENSHOTS, Notebook, new_page
 from widget import Widget
 
 from srkit.notebook.offline import as_html
@@ -33,15 +34,21 @@ def test_it_is_opened_again_and_plays_without_being_run(ran, lab, chromium):
     assert wrong == []
 
 
-def test_its_exported_copy_plays_on_a_dark_phone_without_a_network(ran, lab, chromium, tmp_path):
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_its_exported_copy_plays_on_a_phone_without_a_network(ran, lab, chromium, tmp_path, theme):
     ran.save()
     saved = nbformat.read(lab.root / "my-notebooks" / f"{ran.name}.ipynb", as_version=4)
     exported = tmp_path / "exported.html"
-    exported.write_text(as_html(saved), encoding="utf-8")
+    exported.write_text(as_html(saved, theme=theme), encoding="utf-8")
     with new_page(chromium, viewport=PHONE) as (page, wrong):
         page.goto(exported.as_uri())
-        for host in page.locator("[data-srkit-page]").all():
+        for number, host in enumerate(page.locator("[data-srkit-page]").all()):
+            assert host.get_attribute("data-theme") == theme
             widget = Widget(page, host)
-            widget.move_sliders()
-            widget.assert_legible()
+            for tab in widget.each_tab():
+                if theme == "light" and tab != "In between":  # which has few steps without a kernel
+                    widget.move_sliders()
+                widget.assert_legible()
+                name = "-".join(["phone", ran.name, str(number), *tab.split(), theme])
+                host.screenshot(path=SCREENSHOTS / f"{name}.png")
     assert wrong == []

@@ -71,38 +71,6 @@ def test_weights_in_between_move_the_point_of_the_plot(ran, viewer):
     ran.screenshot(f"viewer-{ran.name}-between")
 
 
-SIZE = """a => fetch(a.href).then(got => got.blob()).then(createImageBitmap)
-  .then(image => [image.width, image.height])"""
-
-
-def photograph(name: str = "mine.png") -> dict:
-    """A photograph of one's own, as a browser is handed it."""
-    file = BytesIO()
-    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-    Image.fromarray(pixels).resize((180, 120)).save(file, "PNG")
-    return {"name": name, "mimeType": "image/png", "buffer": file.getvalue()}
-
-
-def test_a_photograph_of_ones_own_is_compared_and_enlarged(ran, viewer):
-    choose(viewer, "Loupe")
-    for mode, size in (("compare", (180, 120)), ("enlarge", (360, 240))):
-        with viewer.changing(mode, TILES):
-            viewer.find("select[aria-label='What to do with it']").select_option(mode)
-            viewer.find("input[type=file]").set_input_files(photograph())
-        viewer.find(".status:not(.busy)").wait_for()
-        kept = viewer.find(".tiles a").nth(1)
-        assert kept.get_attribute("download").startswith("mine-")
-        pixels = tuple(kept.evaluate(SIZE))
-        assert pixels == size or pixels == tuple(2 * side for side in size)  # at 2x or 4x
-    ran.screenshot(f"viewer-{ran.name}-own")
-    viewer.find("input[type=file]").set_input_files(
-        {"name": "text.png", "mimeType": "image/png", "buffer": b"no picture"}
-    )
-    error = viewer.find(".status.error")
-    error.wait_for()
-    assert "text.png" in error.inner_text()
-
-
 # How long from a pointer's movement to the end of the frame that shows it, in milliseconds.
 DELAYS = """host => {
   window.delays = [];
@@ -133,9 +101,40 @@ def test_a_drag_is_followed_within_50_ms(ran, viewer):
 
 
 def test_the_viewer_is_legible_in_the_light_and_in_the_dark(ran, viewer, looks):
-    for tab in viewer.find("[role=tab]").all_inner_texts():
-        choose(viewer, tab)
+    for tab in viewer.each_tab():
         for look in looks(ran.page):
             viewer.settled()
             viewer.assert_legible()
             ran.screenshot(f"viewer-{ran.name}-{tab.replace(' ', '-')}-{look}")
+
+
+SIZE = """a => fetch(a.href).then(got => got.blob()).then(createImageBitmap)
+  .then(image => [image.width, image.height])"""
+
+
+def photograph(name: str = "mine.png") -> dict:
+    """A photograph of one's own, as a browser is handed it."""
+    file = BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((180, 120)).save(file, "PNG")
+    return {"name": name, "mimeType": "image/png", "buffer": file.getvalue()}
+
+
+def test_a_photograph_of_ones_own_is_compared_and_enlarged(ran, viewer):
+    choose(viewer, "Loupe")
+    for mode, size in (("compare", (180, 120)), ("enlarge", (360, 240))):
+        with viewer.changing(mode, TILES):
+            viewer.find("select[aria-label='What to do with it']").select_option(mode)
+            viewer.find("input[type=file]").set_input_files(photograph())
+        viewer.find(".status:not(.busy)").wait_for()
+        kept = viewer.find(".tiles a").nth(1)
+        assert kept.get_attribute("download").startswith("mine-")
+        pixels = tuple(kept.evaluate(SIZE))
+        assert pixels == size or pixels == tuple(2 * side for side in size)  # at 2x or 4x
+    ran.screenshot(f"viewer-{ran.name}-own")
+    viewer.find("input[type=file]").set_input_files(
+        {"name": "text.png", "mimeType": "image/png", "buffer": b"no picture"}
+    )
+    error = viewer.find(".status.error")
+    error.wait_for()
+    assert "text.png" in error.inner_text()

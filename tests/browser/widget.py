@@ -1,6 +1,7 @@
 """An interactive page of ours, worked by mouse, keys and finger, and looked at."""
 
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -95,6 +96,16 @@ class Widget:
                     self.drag(slider, (0.5, 0.5), (end, 0.5), hand)
             with self.changing(f"{name} by key", css):
                 self.keys(slider, "ArrowRight")
+
+    def each_tab(self) -> Iterator[str]:
+        """Open its tabs one after the other, and tell their names; "" where it has none."""
+        names = self.find("[role=tab]:visible").all_inner_texts()
+        for name in names:
+            self.find("[role=tab]").get_by_text(name, exact=True).click()
+            self.settled()
+            yield name
+        if not names:
+            yield ""
 
     def assert_legible(self):
         """Nothing on it is faint, tiny, cut off, or too small for a finger."""

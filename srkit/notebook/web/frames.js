@@ -47,7 +47,7 @@ function frames(data, kernel) {
   const captions = el("div", { class: "captions" }, ...data.captions.map((text) => el("span", {}, text)));
   const wide = 290 * data.captions.length || 880;
   return el("div", { class: "page", role: "group", "aria-label": data.title },
-    el("div", { class: "column", style: `max-width:${wide}px` }, node, drawn.legend ?? captions), el("div", { class: "column" }, ...sliders.map((one) => one.node)));
+    el("div", { class: "column", style: `max-width:${wide}px` }, node, drawn.legend ?? captions), el("div", { class: "sliders" }, ...sliders.map((one) => one.node)));
 }
 
 /** Fixed axes: { node, legend, show(frame, text), xOf(share of the width) }. */
@@ -58,20 +58,16 @@ function axesOf({ x, y, xlabel, ylabel, equal }) {
   const tall = (bottom - top) / (y[1] - y[0]), py = (value) => bottom - (value - y[0]) * tall;
   const node = svg("svg", { class: "plot drawing", viewBox: `0 0 ${width} ${bottom + 46}`, role: "img" });
   const write = (text, attributes) => { const one = svg("text", attributes); one.textContent = text; return one; };
-  const ticks = [];
-  const step = (span) => [0.5, 1, 2, 5, 10, 20, 50, 100].find((size) => span / size <= 8);
-  for (let v = Math.ceil(x[0] / step(x[1] - x[0])) * step(x[1] - x[0]); v <= x[1]; v += step(x[1] - x[0])) {
-    ticks.push(svg("path", { class: "axis", d: `M${px(v)} ${top}V${bottom}` }), write(v, { x: px(v), y: bottom + 18, "text-anchor": "middle" }));
-  }
-  for (let v = Math.ceil(y[0] / step(y[1] - y[0])) * step(y[1] - y[0]); v <= y[1]; v += step(y[1] - y[0])) {
-    ticks.push(svg("path", { class: "axis", d: `M${left} ${py(v)}H${right}` }), write(v, { x: left - 8, y: py(v) + 4, "text-anchor": "end" }));
-  }
-  ticks.push(write(xlabel, { x: (left + right) / 2, y: bottom + 40, "text-anchor": "middle" }));
-  ticks.push(write(ylabel, { "text-anchor": "middle", transform: `translate(14 ${(top + bottom) / 2}) rotate(-90)` }));
+  const grid = [
+    ...ticks(...x, 8).flatMap((v) => [svg("path", { class: "axis", d: `M${px(v)} ${top}V${bottom}` }), write(v, { x: px(v), y: bottom + 18, "text-anchor": "middle" })]),
+    ...ticks(...y, 8).flatMap((v) => [svg("path", { class: "axis", d: `M${left} ${py(v)}H${right}` }), write(v, { x: left - 8, y: py(v) + 4, "text-anchor": "end" })]),
+    write(xlabel, { x: (left + right) / 2, y: bottom + 40, "text-anchor": "middle" }),
+    write(ylabel, { "text-anchor": "middle", transform: `translate(14 ${(top + bottom) / 2}) rotate(-90)` }),
+  ];
   const clip = svg("clipPath", { id: "inside" }, svg("rect", { x: left, y: top, width: right - left, height: bottom - top }));
   const title = write("", { class: "title", x: left, y: 18 });
   const legend = el("div", { class: "legend" }), shapes = svg("g", { "clip-path": "url(#inside)" });
-  node.append(clip, ...ticks, shapes, title);
+  node.append(clip, ...grid, shapes, title);
   const draw = {
     line: (tint, n) => svg("polyline", { class: "curve", stroke: tint, points: n.map((v, i) => i % 2 ? py(v) : px(v)).join(" ") }),
     dots: (tint, n) => svg("g", {}, ...n.flatMap((v, i) => i % 2 ? [] : [svg("circle", { class: "spot", cx: px(v), cy: py(n[i + 1]), r: 5, fill: tint })])),

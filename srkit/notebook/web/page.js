@@ -23,6 +23,14 @@ function svg(tag, attributes = {}, ...children) {
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
+/** Round values between two, no more than about `most`, for an axis. */
+function ticks(low, high, most) {
+  const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((size) => size * power >= rough);
+  const first = Math.ceil(low / step), count = Math.floor(high / step) - first + 1;
+  return Array.from({ length: count }, (_, n) => Number(((first + n) * step).toPrecision(12)));
+}
+
 /** Whether what lies behind an element is dark: JupyterLab's theme, a site's, or the system's. */
 function onDark(node) {
   for (let at = node; at; at = at.parentElement) {

@@ -93,11 +93,16 @@ function panel(data, kernel) {
     el("div", { class: "plots" }, quality, losses), pictures, play);
 }
 
+/** A number as it fits beside a slider or an axis. */
+function short(value) {
+  return value === 0 || value >= 0.01 ? String(Number(value.toPrecision(2))) : value.toExponential(0).replace("e-", "e−");
+}
+
 /** A weight from 0 to 100 in steps of a factor; the far left is 0. */
 function weightSlider(name, start) {
   const of = (n) => n === 0 ? 0 : 10 ** (-6 + (n - 1) / 2);
   const nearest = start === 0 ? 0 : Math.round(2 * (Math.log10(start) + 6)) + 1;
-  const say = (n) => n === 0 ? "0" : of(n) >= 0.01 ? String(Number(of(n).toPrecision(2))) : of(n).toExponential(0).replace("e-", "e−");
+  const say = (n) => short(of(n));
   const label = { mse: "MSE", content: "content", adversarial: "adversarial" }[name] ?? name;
   const one = slider(label, { min: 0, max: 17, value: clamp(nearest, 0, 17), say }, () => {});
   return { name, node: one.node, value: () => of(Number(one.input.value)) };
@@ -112,10 +117,10 @@ function chart(node, title, lines, total, level = null) {
   [low, high] = [low - edge, high + edge];
   const x = (step) => L + (step / total) * (R - L), y = (v) => B - ((v - low) / (high - low)) * (B - T);
   const write = (text, at) => { const one = svg("text", at); one.textContent = text; return one; };
-  const log = title.includes("log"), say = (v) => log ? (10 ** v).toPrecision(1) : v.toFixed(1);
+  const log = title.includes("log"), say = (v) => log ? short(10 ** v) : v;
   node.setAttribute("aria-label", `${title} against the update`);
   const children = [write(title, { class: "title", x: L - 40, y: 14 }), svg("path", { class: "axis", d: `M${L} ${T}V${B}H${R}` })];
-  for (const f of [0.1, 0.5, 0.9]) children.push(write(say(low + f * (high - low)), { x: L - 6, y: B - f * (B - T) + 4, "text-anchor": "end" }));
+  for (const v of log ? logTicks(low, high) : ticks(low, high, 5)) children.push(write(say(v), { x: L - 6, y: y(v) + 4, "text-anchor": "end" }));
   for (const f of [0, 0.5, 1]) {
     const update = `${f === 1 ? "update " : ""}${Math.round(f * total).toLocaleString("en")}`;
     children.push(write(update, { x: x(f * total), y: B + 18, "text-anchor": f === 1 ? "end" : "middle" }));
@@ -129,4 +134,11 @@ function chart(node, title, lines, total, level = null) {
     children.push(svg("polyline", { class: "curve", stroke: tint, "stroke-dasharray": dash, points: points.map(([s, v]) => `${x(s)},${y(v)}`).join(" ") }));
   }
   node.replaceChildren(...children);
+}
+
+/** Powers of ten on an axis of logarithms; where these are few, with what lies between. */
+function logTicks(low, high) {
+  const from = Math.floor(low), powers = Array.from({ length: Math.ceil(high) - from }, (_, n) => from + n);
+  const times = (digits) => powers.flatMap((p) => digits.map((d) => p + Math.log10(d))).filter((v) => v >= low && v <= high);
+  return [[1], [1, 2, 5]].map(times).find((some) => some.length > 2) ?? times([1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }

@@ -353,10 +353,8 @@ function drawPlot(plot, scene, path, one) {
   const say = (text, at) => { const node = svg("text", at); node.textContent = text; children.push(node); };
   say("PSNR (dB): right is nearer to the photograph", { x: (L + R) / 2, y: 292, "text-anchor": "middle" });
   say("patch distance: lower is better", { x: 8, y: 16 });
-  for (const f of [0.1, 0.5, 0.9]) {
-    say((x0 + f * (x1 - x0)).toFixed(1), { x: L + f * (R - L), y: B + 18, "text-anchor": "middle" });
-    say(whole(y0 + f * (y1 - y0)), { x: L - 8, y: B - f * (B - T) + 4, "text-anchor": "end" });
-  }
+  for (const psnr of ticks(x0, x1, 6)) say(psnr, { x: x({ psnr }), y: B + 18, "text-anchor": "middle" });
+  for (const distance of ticks(y0, y1, 5)) say(whole(distance), { x: L - 8, y: y({ distance }) + 4, "text-anchor": "end" });
   children.push(svg("polyline", { class: "axis", "stroke-dasharray": "3 3", points: path.map((p) => `${x(p)},${y(p)}`).join(" ") }));
   let above = -Infinity;
   for (const method of points.sort((a, b) => y(a) - y(b))) {
