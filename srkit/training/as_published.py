@@ -166,6 +166,8 @@ def loss_lines(plan: Recipe) -> dict[str, str]:
             lines["content"] += f", SR and HR moved alike by 0 to {plan.shift} pixels"
     if weights.adversarial or weights.classes:
         lines["discriminator"] = f"discriminator: {judges[plan.discriminator_kind]}"
+        if plan.discriminator_alone:
+            lines["discriminator"] += f", alone for the first {plan.discriminator_alone:,} updates"
     if plan.model == "sr-ugan":
         into = f"{weights.classes:g} of it" if weights.classes else "none"
         lines["classes"] = f"class loss into the generator: {into}"

@@ -57,6 +57,9 @@ class Recipe:
     # SR and HR are moved by 0 to so many pixels, alike, before VGG19 and the discriminator. Both
     # halve pictures on a fixed grid, and a generator learns to leave that grid's pattern.
     shift: int = 0
+    # The first updates, in which only the discriminator learns: while it knows nothing, its
+    # gradient is noise to a generator that is good already.
+    discriminator_alone: int = 0
     # The optimiser (section 5): Adam, the learning rate divided by 10 at `drop_at`, or falling to 0
     # along half a cosine over all of the run (Loshchilov and Hutter, 2016, without restarts).
     iterations: int = 200_000
@@ -84,8 +87,9 @@ class Recipe:
         check_scale(self.scale)
         sizes = ("blocks", "width", "wide", "discriminator_width", "crop", "batch", "accumulate")
         times = ("iterations", "log_every", "sample_every", "checkpoint_every")
-        for name in (*sizes, *times, "watch", "watch_crop", "seed", "drop_at", "warmup", "shift"):
-            least = 0 if name in ("seed", "drop_at", "warmup", "shift") else 1
+        from_zero = ("seed", "drop_at", "warmup", "shift", "discriminator_alone")
+        for name in (*sizes, *times, "watch", "watch_crop", *from_zero):
+            least = 0 if name in from_zero else 1
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
         numbers = {f"weights.{name}": value for name, value in vars(self.weights).items()}
@@ -113,6 +117,11 @@ class Recipe:
                 raise ValueError(f"{name} must be a multiple of the scale {self.scale}, not {side}")
         if self.shift >= self.crop // 2:
             raise ValueError(f"shift must be under half of crop {self.crop}, not {self.shift}")
+        if self.discriminator_alone >= self.iterations:
+            raise ValueError(
+                f"discriminator_alone must be under the iterations, {self.iterations}, not"
+                f" {self.discriminator_alone}: the generator would never learn"
+            )
         if self.accumulate > self.batch:
             raise ValueError(f"accumulate must be 1 to {self.batch}, the batch: {self.accumulate}")
         if self.class_loss and self.discriminator_kind != "sr-ugan":
@@ -139,8 +148,10 @@ class Recipe:
         return {n: list(value) if n == "unet" else value for n, value in chosen.items()}
 
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate of update `step`, counted from 0."""
-        rate = self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup))
+        """The learning rate of update `step`, counted from 0. It rises anew for the generator's
+        first ones, where these come later."""
+        since = step - self.discriminator_alone * (step >= self.discriminator_alone)
+        rate = self.learning_rate * min(1.0, (since + 1) / max(1, self.warmup))
         if self.schedule == "cosine":
             return rate * (1 + math.cos(math.pi * step / self.iterations)) / 2
         return rate if step < self.drop_at else rate / 10

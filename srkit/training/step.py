@@ -17,7 +17,8 @@ def train_step(
     """Update discriminator and generator once each, 1:1, from one generator forward.
 
     With `recipe.accumulate` parts, which a small card needs, the generator runs twice on each part:
-    first without a graph for the discriminator, then for itself.
+    first without a graph for the discriminator, then for itself. In the first
+    `recipe.discriminator_alone` updates the generator stays as it is.
 
     Shape: lr (B, 3, h, w) in [0, 1], hr (B, 3, H, W) in [-1, 1], labels (B,): in a world of several
     processes, this one's share of the batch.
@@ -28,7 +29,9 @@ def train_step(
     train_mode(state.generator, state.recipe.freeze_batchnorm)
     count = state.recipe.accumulate
     parts = list(zip(*(x.tensor_split(count) for x in (lr, hr, labels)), strict=True))
-    predicted = [generate(state, lr)] if len(parts) == 1 else None  # (B, 3, H, W)
+    alone = state.step < state.recipe.discriminator_alone
+    with torch.set_grad_enabled(detail or not alone):
+        predicted = [generate(state, lr)] if len(parts) == 1 else None  # (B, 3, H, W)
     log: dict[str, Tensor] = {}
     if state.discriminator_optimiser is not None:
         state.discriminator_optimiser.zero_grad(set_to_none=True)
@@ -39,11 +42,12 @@ def train_step(
             del sr
         state.discriminator_optimiser.step()
     state.generator_optimiser.zero_grad(set_to_none=True)
-    for number, (low, high, label) in enumerate(parts):
+    for number, (low, high, label) in enumerate(parts if detail or not alone else []):
         sr = predicted[0] if predicted else generate(state, low)
         more = detail and number == len(parts) - 1
         add(log, generator_backward(state, sr, low, high, label, share_of(state, high), more))
-    state.generator_optimiser.step()
+    if not alone:
+        state.generator_optimiser.step()
     state.step += 1
     update_ema(state.ema, state.generator, state.step, state.recipe.ema)
     note_bad(state, log)

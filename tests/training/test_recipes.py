@@ -48,6 +48,8 @@ def test_srresnet_and_srgan_are_ledig_s(scale):
     assert at == pytest.approx([2, 1 + 0.5**0.5, 1, 0])
     rising = recipe("srgan", "paper", warmup=4, learning_rate=2.0)
     assert [rising.learning_rate_at(step) for step in range(5)] == [0.5, 1, 1.5, 2, 2]
+    again = replace(rising, discriminator_alone=5)  # and once more when the generator begins
+    assert [again.learning_rate_at(step) for step in range(10)] == [0.5, 1, 1.5, 2, 2] * 2
     assert plan.weights == Weights(0.0, 1.0, 1e-3)
     assert plan.iterations == 200_000
     assert plan.learning_rate_at(99_999) == 1e-4 and plan.learning_rate_at(100_000) == 1e-5

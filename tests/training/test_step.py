@@ -101,6 +101,21 @@ def test_what_is_compared_pixel_by_pixel_is_not_shifted():
     assert logs[0]["mse"] == logs[1]["mse"] and logs[0]["content"] != logs[1]["content"]
 
 
+@pytest.mark.parametrize(("parts", "detail"), [(1, False), (1, True), (2, False)])
+def test_at_first_the_discriminator_learns_alone(parts, detail):
+    plan = smoke("srgan", discriminator_alone=1, iterations=4, accumulate=parts)
+    state = start(plan, 3, device="cpu")
+    networks = {"G": state.generator, "D": state.discriminator}
+
+    def changed() -> list[str]:
+        before = {n: next(m.parameters()).detach().clone() for n, m in networks.items()}
+        log = train_step(state, *batch(2), detail=detail)
+        assert ("gradient_content" in log) == detail
+        return [n for n, m in networks.items() if not torch.equal(next(m.parameters()), before[n])]
+
+    assert [changed(), changed()] == [["D"], ["G", "D"]]
+
+
 def test_srresnet_overfits_a_batch():
     plan = smoke(width=8, iterations=120, drop_at=100, learning_rate=1e-2)
     state = start(plan, 3, device="cpu")
