@@ -25,7 +25,7 @@ from srkit.paths import check_preset, shown
 from srkit.training.loop import in_stages, train_or_load
 from srkit.training.recipe import Recipe
 from srkit.training.run import OnLog
-from srkit.weights import METHODS, find_checkpoint, label, load_generator
+from srkit.weights import METHODS, find_checkpoint, label, load_generator, trained_path
 
 # How many held-out photographs a preset measures; None is all of them.
 MEASURED = {"smoke": 3, "demo": None, "laptop": 100, "cpu": 1_000, "gpu": 1_000, "paper": None}
@@ -109,6 +109,13 @@ class Session:
             seen = f"{about.get('images_seen', 0):,} crops of {about.get('data', 'unknown')}"
             print(f"{label(name, scale)}: {size:.2f} M parameters, trained on {seen}")
         return networks
+
+    def yours(self) -> dict[str, Path]:
+        """The file of the SR-UGAN that notebook 04 trained in this preset, by its method's name;
+        empty before that, and in the long presets, which show it as SR-UGAN itself."""
+        file = trained_path("sr-ugan", 2, self.preset)
+        beside = file.is_file() and find_checkpoint("sr-ugan", 2, self.preset) != file
+        return {"sr-ugan-yours": file} if beside else {}
 
     def save(self, figure: Figure, name: str) -> Path:
         """Write a figure under its name, such as "fig4.png", and say where."""

@@ -9,7 +9,7 @@ class Method:
 
     label: str
     colour: str
-    kind: str  # "interpolation", "network" (ours), "peer" (with others' weights) or "truth"
+    kind: str  # "interpolation", "network" (ours), "own" (the reader's), "peer" (others'), "truth"
     source: str = ""  # a network's model, or the variable that names a peer's file or folder
 
 
@@ -21,6 +21,7 @@ METHODS = {
     "srgan": Method("SRGAN", "#d1772e", "network", "srgan"),
     "sr-ugan": Method("SR-UGAN", "#b0304f", "network", "sr-ugan"),
     "sr-ugan-large-batch": Method("SR-UGAN, large batch", "#7a3f98", "network", "sr-ugan"),
+    "sr-ugan-yours": Method("SR-UGAN, yours", "#e58fa6", "own", "sr-ugan"),
     "leftthomas-srgan": Method("SRGAN of leftthomas (peer)", "#3a3a3a", "peer", "SRKIT_LEFTTHOMAS"),
     "hr": Method("HR (itself)", "#222222", "truth"),
 }

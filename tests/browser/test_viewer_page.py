@@ -5,9 +5,10 @@ import os
 import statistics
 from io import BytesIO
 
-import numpy as np
 import pytest
 from PIL import Image
+
+from srkit.data import open_photos
 
 CALLED = "Viewer("
 TILES = ".tiles canvas"
@@ -115,15 +116,14 @@ SIZE = """a => fetch(a.href).then(got => got.blob()).then(createImageBitmap)
 def photograph(name: str = "mine.png") -> dict:
     """A photograph of one's own, as a browser is handed it."""
     file = BytesIO()
-    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-    Image.fromarray(pixels).resize((180, 120)).save(file, "PNG")
+    Image.fromarray(open_photos("embedded", "val")[0]).resize((96, 64)).save(file, "PNG")
     return {"name": name, "mimeType": "image/png", "buffer": file.getvalue()}
 
 
 def test_a_photograph_of_ones_own_is_compared_and_enlarged(ran, viewer):
     choose(viewer, "Loupe")
-    for mode, size in (("compare", (180, 120)), ("enlarge", (360, 240))):
-        with viewer.changing(mode, TILES):
+    for mode, size in (("compare", (96, 64)), ("enlarge", (192, 128))):
+        with viewer.changing(mode, TILES, seconds=300):
             viewer.find("select[aria-label='What to do with it']").select_option(mode)
             viewer.find("input[type=file]").set_input_files(photograph())
         viewer.find(".status:not(.busy)").wait_for()

@@ -29,7 +29,7 @@ class Widget:
         return self.look("drawn", css)
 
     @contextmanager
-    def changing(self, what: str, css: str = PICTURES, seconds: float = 20):
+    def changing(self, what: str, css: str = PICTURES, seconds: float = 60):
         """What is done meanwhile must change its pictures."""
         before = self.settled(css)
         yield

@@ -9,6 +9,7 @@ from srkit.data import DataError, Photos
 from srkit.notebook.session import Session, begin
 from srkit.training.loop import finished, train_or_load
 from srkit.training.recipes import recipe
+from srkit.weights import trained_path
 
 
 def photos(side=40, seed=0) -> Photos:
@@ -46,6 +47,18 @@ def test_an_interrupted_run_is_not_taken_for_a_finished_one(tmp_path):
         train_or_load(*arguments, device="cpu", on_sample=stop)
     path, computed = train_or_load(*arguments, device="cpu")
     assert computed and finished(path.parent)["iterations"] == 6
+
+
+def test_what_a_reader_trained_stands_beside_what_is_shipped(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.setenv("SRKIT_ROOT", str(tmp_path))
+    for preset, beside in (("smoke", True), ("cpu", False)):  # cpu's own network is its SR-UGAN
+        here = Session(preset, "embedded", 0, "cpu", tmp_path)
+        assert here.yours() == {}
+        file = trained_path("sr-ugan", 2, preset)
+        file.parent.mkdir(parents=True)
+        file.touch()
+        assert here.yours() == ({"sr-ugan-yours": file} if beside else {})
 
 
 def test_photographs_smaller_than_the_crop_are_left_out_aloud(make_folder, capsys):
