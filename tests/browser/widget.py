@@ -8,6 +8,7 @@ from pathlib import Path
 LOOKS = Path(__file__).with_name("looks.js").read_text(encoding="utf-8")
 
 PICTURES = "canvas, img, svg.plot"
+BEYOND_ITS_MIDDLE = "slider => 2 * slider.value > Number(slider.min) + Number(slider.max)"
 
 
 class Widget:
@@ -91,11 +92,13 @@ class Widget:
         for number in range(sliders.count()):
             slider = sliders.nth(number)
             name = slider.get_attribute("aria-label")
-            for hand, end in (("mouse", 0.95), ("finger", 0.05)):
+            for hand in ("mouse", "finger"):
+                end = 0.05 if slider.evaluate(BEYOND_ITS_MIDDLE) else 0.95
                 with self.changing(f"{name} by {hand}", css):
                     self.drag(slider, (0.5, 0.5), (end, 0.5), hand)
+            key = "ArrowLeft" if slider.evaluate(BEYOND_ITS_MIDDLE) else "ArrowRight"
             with self.changing(f"{name} by key", css):
-                self.keys(slider, "ArrowRight")
+                self.keys(slider, key)
 
     def each_tab(self) -> Iterator[str]:
         """Open its tabs one after the other, and tell their names; "" where it has none."""
