@@ -51,12 +51,14 @@ function panel(data, kernel) {
   }
   function drawCurves() {
     const runs = Object.entries(view.runs).map(([part, list]) => ({ part, list }));
+    const reached = Math.max(0, ...runs.map(({ list }) => list.at(-1)?.step ?? 0));
+    const end = Math.min(view.total, 4 * reached || view.total); // a long training's beginning is seen, too
     chart(quality, "Held-out PSNR (dB)", runs.map(({ part, list }) => ({
       tint: data.colour, dash: part ? "6 4" : "", points: list.filter((r) => r.psnr !== undefined).map((r) => [r.step, r.psnr]),
-    })), view.total, { level: view.baseline, name: "bicubic" });
+    })), end, { level: view.baseline, name: "bicubic" });
     chart(losses, "Loss terms (log): MSE, content - -, adv. · ·", Object.entries(SERIES).map(([name, dash]) => ({
       tint: data.colour, dash, points: rows().filter((r) => r[name] > 0).map((r) => [r.step, Math.log10(r[name])]),
-    })), view.total);
+    })), end);
   }
   function drawSamples() {
     pictures.hidden = !view.samples.length;
