@@ -15,5 +15,5 @@ def test_the_start_page_leads_to_the_notebooks_in_order_and_to_the_teachers_page
     page.screenshot(path=SCREENSHOTS / "start-page-teacher.png")
     page.get_by_role("tab", name="start.md").click()
     links.get_by_text("1. What can be had").click()
-    page.locator(".jp-Notebook").wait_for()
+    page.locator(".jp-Notebook:visible").wait_for()  # beside tabs of other tests
     assert page.get_by_role("tab", name="01_interpolation_baselines.ipynb").count()

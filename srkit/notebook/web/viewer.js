@@ -343,7 +343,10 @@ function between(scene, kernel, busy) {
 }
 
 function drawPlot(plot, scene, path, one) {
-  const points = scene.methods.filter((m) => m.distance !== undefined && m.distance !== null);
+  const measured = scene.methods.filter((m) => m.distance !== undefined && m.distance !== null);
+  const middle = measured.map((m) => m.distance).sort((a, b) => a - b)[Math.floor(measured.length / 2)];
+  const near = (method) => method.distance < 5 * middle; // a network trained for a minute would squeeze the others
+  const points = measured.filter(near), beyond = measured.filter((method) => !near(method));
   const all = [...points, ...path], [L, R, T, B] = [70, 404, 34, 254];
   const range = (values) => { const [a, b] = [Math.min(...values), Math.max(...values)], edge = 0.1 * (b - a || 1); return [a - edge, b + edge]; };
   const [x0, x1] = range(all.map((p) => p.psnr)), [y0, y1] = range(all.map((p) => p.distance));
@@ -356,13 +359,14 @@ function drawPlot(plot, scene, path, one) {
   for (const psnr of ticks(x0, x1, 6)) say(psnr, { x: x({ psnr }), y: B + 18, "text-anchor": "middle" });
   for (const distance of ticks(y0, y1, 5)) say(whole(distance), { x: L - 8, y: y({ distance }) + 4, "text-anchor": "end" });
   children.push(svg("polyline", { class: "axis", "stroke-dasharray": "3 3", points: path.map((p) => `${x(p)},${y(p)}`).join(" ") }));
-  let above = -Infinity;
-  for (const method of points.sort((a, b) => y(a) - y(b))) {
+  let below = Infinity;
+  for (const method of points.sort((a, b) => y(b) - y(a))) {
     children.push(svg("circle", { cx: x(method), cy: y(method), r: 5, fill: method.colour, stroke: "var(--ground)" }));
-    const right = x(method) > 0.6 * R, level = Math.max(y(method) + 4, above + 15); // labels never overlap
-    above = level;
+    const right = x(method) > 0.6 * R, level = Math.min(y(method) + 4, below - 15); // labels never overlap
+    below = level;
     say(method.label, { x: x(method) + (right ? -10 : 10), y: level, "text-anchor": right ? "end" : "start" });
   }
+  if (beyond.length) say(`far above: ${beyond.map((m) => m.label).join(", ")}`, { x: R, y: T + 4, "text-anchor": "end" });
   children.push(svg("circle", { class: "you", cx: x(one), cy: y(one), r: 8 }));
   plot.replaceChildren(...children);
 }
