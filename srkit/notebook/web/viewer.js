@@ -293,11 +293,12 @@ function between(scene, kernel, busy) {
   const canvas = el("canvas", { role: "img", "aria-label": "The square, by the network in between" });
   const numbers = el("span", { class: "numbers" });
   const plot = svg("svg", { class: "plot", viewBox: "0 0 420 300", role: "img" });
+  const legend = el("div", { class: "legend" });
   const figure = el("figure", {}, canvas, el("figcaption", {}, el("strong", {}, "In between"), numbers));
   const ends = [];
   const three = el("div", { class: "three" });
   const note = el("p", { class: "note" });
-  const node = el("div", { class: "column" }, control.node, el("div", { class: "split even" }, el("div", { class: "column" }, plot), el("div", { class: "column" }, three, note)));
+  const node = el("div", { class: "column" }, control.node, el("div", { class: "split even" }, el("div", { class: "column" }, plot, legend), el("div", { class: "column" }, three, note)));
   function load(blend) {
     made.clear();
     for (const one of blend?.made ?? []) made.set(one.t, one);
@@ -337,12 +338,12 @@ function between(scene, kernel, busy) {
     numbers.replaceChildren(...inTwo(decibels(squarePsnr(one.picture, scene.hr, box)), decibels(one.psnr)));
     note.textContent = one.t === shown.t ? `Patch distance ${whole(one.distance)}`
       : kernel.live ? "" : `Shown at ${Math.round(100 * one.t)} %, the nearest that was made; a kernel makes those between.`;
-    drawPlot(plot, scene, [...made.values()].sort((a, b) => a.t - b.t), one);
+    drawPlot(plot, legend, scene, [...made.values()].sort((a, b) => a.t - b.t), one);
   }
   return { node, draw, load, answer };
 }
 
-function drawPlot(plot, scene, path, one) {
+function drawPlot(plot, legend, scene, path, one) {
   const measured = scene.methods.filter((m) => m.distance !== undefined && m.distance !== null);
   const middle = measured.map((m) => m.distance).sort((a, b) => a - b)[Math.floor(measured.length / 2)];
   const near = (method) => method.distance < 5 * middle; // a network trained for a minute would squeeze the others
@@ -359,13 +360,10 @@ function drawPlot(plot, scene, path, one) {
   for (const psnr of ticks(x0, x1, 6)) say(psnr, { x: x({ psnr }), y: B + 18, "text-anchor": "middle" });
   for (const distance of ticks(y0, y1, 5)) say(whole(distance), { x: L - 8, y: y({ distance }) + 4, "text-anchor": "end" });
   children.push(svg("polyline", { class: "axis", "stroke-dasharray": "3 3", points: path.map((p) => `${x(p)},${y(p)}`).join(" ") }));
-  let below = Infinity;
-  for (const method of points.sort((a, b) => y(b) - y(a))) {
+  for (const method of points) {
     children.push(svg("circle", { cx: x(method), cy: y(method), r: 5, fill: method.colour, stroke: "var(--ground)" }));
-    const right = x(method) > 0.6 * R, level = Math.min(y(method) + 4, below - 15); // labels never overlap
-    below = level;
-    say(method.label, { x: x(method) + (right ? -10 : 10), y: level, "text-anchor": right ? "end" : "start" });
   }
+  legend.replaceChildren(...points.map((m) => el("span", {}, dot(m.colour), m.label)));
   if (beyond.length) say(`far above: ${beyond.map((m) => m.label).join(", ")}`, { x: R, y: T + 4, "text-anchor": "end" });
   children.push(svg("circle", { class: "you", cx: x(one), cy: y(one), r: 8 }));
   plot.replaceChildren(...children);
