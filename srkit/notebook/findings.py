@@ -190,7 +190,7 @@ def agreement(cosines: Mapping[str, float], shares: Mapping[str, float]) -> str:
     it."""
     told = []
     for name, cosine in cosines.items():
-        way = "with MSE" if cosine > 0.3 else "against MSE" if cosine < -0.3 else "at right angles"
+        way = "with MSE" if cosine > 0.3 else "against MSE" if cosine < -0.3 else "across MSE"
         told.append(
             f"{name} pulls {way} (cosine {cosine:.2f}) with {shares[name]:.2g} of its force"
         )

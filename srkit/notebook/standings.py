@@ -99,7 +99,8 @@ def compounding(scores: Mapping[str, Sequence[float]]) -> str:
     text = f"On the first pass's output instead of the truth, the second loses: {listed(told)}."
     if not more:
         return f"{text} No network loses more than bicubic: nothing compounds here."
-    text += f" More than bicubic loses {listed(more)}:"
+    lose = "loses" if len(more) == 1 else "lose"
+    text += f" {listed(more)} {lose} more than bicubic:"
     return f"{text} what the first pass made up is taken for fact."
 
 

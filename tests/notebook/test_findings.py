@@ -111,7 +111,7 @@ def test_gradients_agree_by_their_cosines():
         {"content": -0.93, "adversarial": 0.05}, {"content": 0.01, "adversarial": 1e-6}
     )
     assert "content pulls against MSE (cosine -0.93)" in said
-    assert "adversarial pulls at right angles" in said and "MSE leads" in said
+    assert "adversarial pulls across MSE" in said and "MSE leads" in said
     assert "does not lead" in findings.agreement({"content": 0.9}, {"content": 2.0})
 
 

@@ -82,7 +82,7 @@ def test_errors_compound_where_a_network_loses_more_than_bicubic():
     scores = {"bicubic": [30.0, 28.0, 31.0], "sr-ugan": [31.0, 28.0, 32.0]}
     said = standings.compounding(scores)
     assert "Bicubic 3.00 dB and SR-UGAN 4.00 dB" in said
-    assert "More than bicubic loses SR-UGAN" in said
+    assert "SR-UGAN loses more than bicubic" in said
     assert "nothing compounds" in standings.compounding(scores | {"sr-ugan": [31.0, 29.5, 32.0]})
 
 
