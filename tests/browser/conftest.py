@@ -196,6 +196,12 @@ PAGES = """kind => {
   }));
 }"""
 
+# The model is clean, too, when a save ends that began before the last change: so wait for our own.
+SAVE = """async () => {
+  const { context } = window.jupyterapp.shell.currentWidget;
+  do { await context.save(); } while (context.model.dirty);
+}"""
+
 SHOW = "at => window.jupyterapp.shell.currentWidget.content.scrollToItem(at, 'start')"
 
 
@@ -236,15 +242,13 @@ class Notebook:
         raise AssertionError(f"{self.name} does not end: {self.state()}")
 
     def command(self, name: str, **options) -> None:
-        """One of JupyterLab's commands, such as "docmanager:save", without waiting for its end."""
+        """One of JupyterLab's commands, such as "notebook:run-cell"; its end is not waited for."""
         call = "([name, options]) => { window.jupyterapp.commands.execute(name, options); }"
         self.page.evaluate(call, [name, options])
 
     def save(self) -> None:
         """Save, and wait until it is done."""
-        self.command("docmanager:save")
-        clean = "() => !window.jupyterapp.shell.currentWidget.context.model.dirty"
-        self.page.wait_for_function(clean)
+        self.page.evaluate(SAVE)
 
     def shown_cells(self) -> Iterator[int]:
         """Go through the cells: each is in view when its number comes."""

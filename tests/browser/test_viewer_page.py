@@ -127,6 +127,7 @@ def test_a_photograph_of_ones_own_is_compared_and_enlarged(ran, viewer):
             viewer.find("select[aria-label='What to do with it']").select_option(mode)
             viewer.find("input[type=file]").set_input_files(photograph())
         viewer.find(".status:not(.busy)").wait_for()
+        assert viewer.find("input[aria-label=Square]").input_value() == "64", "as it is drawn"
         kept = viewer.find(".tiles a").nth(1)
         assert kept.get_attribute("download").startswith("mine-")
         pixels = tuple(kept.evaluate(SIZE))

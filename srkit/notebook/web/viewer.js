@@ -122,6 +122,7 @@ function photograph(scene, moved) {
     side = Math.min(side, most);
     const snap = (value, end) => clamp(Math.round(value / step) * step, 0, Math.floor((end - side) / step) * step);
     scene.box = { x: snap(x, scene.width), y: snap(y, scene.height), side };
+    size.set(side);
     moved();
   }
   dragging(canvas, (event) => {
