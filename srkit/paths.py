@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -47,6 +48,19 @@ def root() -> Path:
 def notebooks() -> Path:
     """The ordered notebooks."""
     return root() / "notebooks"
+
+
+def notebook_files(only: Sequence[str] = ()) -> list[Path]:
+    """The notebooks in order, or those whose names begin with one of `only` ("05", "02_srgan").
+
+    Raises ValueError where one of `only` fits none.
+    """
+    files = sorted(notebooks().glob("[0-9]*.ipynb"))
+    for name in only:
+        if not any(file.name.startswith(name) for file in files):
+            have = ", ".join(file.stem for file in files)
+            raise ValueError(f"no notebook {name!r}; accepted: {have}")
+    return [f for f in files if not only or f.name.startswith(tuple(only))]
 
 
 def runs(preset: str) -> Path:

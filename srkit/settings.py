@@ -6,6 +6,14 @@ from typing import Any
 MODELS = ("srresnet", "srgan", "sr-ugan")  # of generators
 DISCRIMINATORS = ("srgan", "sr-ugan", "unet")
 
+# VGG19's layers in the order of torchvision's `features`; convI_J and reluI_J as in the VGG paper.
+VGG19_LAYERS: dict[str, int] = {}
+for _stage, _convs in enumerate((2, 2, 4, 4, 4), start=1):
+    for _conv in range(1, _convs + 1):
+        VGG19_LAYERS[f"conv{_stage}_{_conv}"] = len(VGG19_LAYERS)
+        VGG19_LAYERS[f"relu{_stage}_{_conv}"] = len(VGG19_LAYERS)
+    VGG19_LAYERS[f"pool{_stage}"] = len(VGG19_LAYERS)
+
 
 @dataclass(frozen=True)
 class Weights:

@@ -392,6 +392,10 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
         (f"pack --out {__file__}", "test_cli.py is no folder to write it in"),
         ("bench fid --rounds 0", "--rounds must be a number of 1 or more"),
         ("train --set batch=0", "batch must be 1 or more, not 0"),
+        ("train --set content_layer=relu9_9", "VGG19 has no layer 'relu9_9'; accepted: conv1_1"),
+        ("train --set-before batch=4", "sr-ugan in the preset demo has no stage before the last"),
+        ("ablation --set-before batch=4", "has no stage before the last here; change it with"),
+        ("report --only 07", "no notebook '07'; accepted: 01_interpolation_baselines"),
         ("train --preset cpu --set-before crop=33", "crop must be a multiple of the scale"),
         ("train --set colour=1", "expected FIELD=VALUE with one of blocks"),
         ("train --model srgan-4x --scale 2", "is for 4x, not 2x"),
@@ -592,6 +596,24 @@ def test_a_full_disk_fails_one_picture_and_leaves_nothing_half_written(
     assert main(["upscale", str(pictures), "-o", str(out), "--model", "bicubic"]) == 2
     assert "c.jpg: no space left for" in capsys.readouterr().err
     assert sorted(f.name for f in out.rglob("*.*")) == ["a.png", "a.png"]
+
+
+def test_killed_while_it_writes_it_leaves_whole_pictures_and_goes_on(make_folder, tmp_path):
+    names, out = [f"{n}.png" for n in range(12)], tmp_path / "out"
+    source = make_folder(dict.fromkeys(names, (400, 300)))
+    arguments = ["upscale", str(source), "-o", str(out), "--model", "bicubic"]
+    command = [sys.executable, "-m", "srkit", *arguments]
+    for done in (1, 6):  # pictures that are there when it is killed
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as one:
+            while one.poll() is None and len(list(out.glob("*.png"))) < done:
+                pass
+            one.kill()
+        assert all(size(path) == (800, 600) for path in out.glob("*.png"))
+    assert main(arguments) == 0
+    assert sorted(path.name for path in out.glob("*.png")) == sorted(names)
+    for path in out.glob("*.png"):
+        with Image.open(path) as image:
+            image.load()  # to its last byte
 
 
 @pytest.mark.parametrize("fast", [True, False])

@@ -17,6 +17,9 @@ def add_report(commands: Commands) -> None:
 
 def run_report(options: Namespace) -> int:
     """`srkit report`: execute the notebooks, then print the table and what was written."""
+    from srkit import paths
+
+    paths.notebook_files(options.only)  # refuses names of no notebook before torch is loaded
     from srkit.notebook.report import report, summary
 
     parameters = {name: parse_value(text) for name, text in options.parameter}

@@ -53,6 +53,7 @@ def run_train(options: Namespace) -> int:
         changes["start_from"] = options.start_from
     plans = stages(options.recipe, options.preset, options.scale, **changes)
     plans, plan = plans[-1:] if options.from_scratch else plans, plans[-1]
+    check_stages(options, plans)
     out = options.out or paths.runs(options.preset) / plan.folder
     check_outside(out, [options.data, options.held_out or "", *options.keep_out])
     from srkit.training import distributed
@@ -72,6 +73,15 @@ def run_train(options: Namespace) -> int:
     if first:
         print(f"wrote {path}")
     return 0
+
+
+def check_stages(options: Namespace, plans: Sequence[Recipe]) -> None:
+    """Raise ValueError where --set-before is to change stages that are not there."""
+    if options.set_before and len(plans) == 1:
+        raise ValueError(
+            f"--set-before {options.set_before[0]}: {plans[0].name} in the preset {options.preset}"
+            " has no stage before the last here; change it with --set, or leave that out"
+        )
 
 
 def check_outside(out: Path, sources: Sequence[str]) -> None:
@@ -123,6 +133,7 @@ def run_ablation(options: Namespace) -> int:
 
     changes, names = settings_of(options), options.variants or VARIANTS
     plans = {name: variant(name, options.preset, **changes) for name in names}
+    check_stages(options, max(plans.values(), key=len))
     out = options.out or paths.runs(f"ablation-{options.preset}")
     check_outside(out, [options.data])
     from srkit.data.sources import open_photos

@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 
 from srkit import paths
-from srkit.notebook.report import notebook_files, use_this_python
+from srkit.notebook.report import use_this_python
 from srkit.paths import shown
 
 START = "start.md"
@@ -73,7 +73,7 @@ def copy_notebooks(folder: Path) -> None:
     named where there is a newer one."""
     given = folder / AS_GIVEN
     given.mkdir(parents=True, exist_ok=True)
-    files = notebook_files()
+    files = paths.notebook_files()
     for original in files:
         mine, before = folder / original.name, given / original.name
         untouched = before.is_file() and mine.is_file() and filecmp.cmp(mine, before, False)

@@ -30,19 +30,6 @@ class NotebookError(SrkitError, RuntimeError):
     exit_code = 1
 
 
-def notebook_files(only: Sequence[str] = ()) -> list[Path]:
-    """The notebooks in order, or those whose names begin with one of `only` ("05", "02_srgan").
-
-    Raises ValueError where one of `only` fits none.
-    """
-    files = sorted(paths.notebooks().glob("[0-9]*.ipynb"))
-    for name in only:
-        if not any(file.name.startswith(name) for file in files):
-            have = ", ".join(file.stem for file in files)
-            raise ValueError(f"no notebook {name!r}; accepted: {have}")
-    return [f for f in files if not only or f.name.startswith(tuple(only))]
-
-
 def parameters_of(notebook: Path) -> dict[str, str]:
     """The parameters that a notebook takes, with the defaults as they stand in its cell."""
     parameters = papermill.inspect_notebook(str(notebook))
@@ -125,7 +112,7 @@ def report(
     check_preset(preset)
     open_photos(data, "val").without_small(SMALLEST)
     data = absolute(data)
-    files = notebook_files(only)
+    files = paths.notebook_files(only)
     shares = distribute(files, {"preset": preset, "data": data, **(parameters or {})})
     folder = paths.runs(preset)
     done = []

@@ -20,7 +20,6 @@ from sphinx.application import Sphinx
 import srkit
 from srkit import paths
 from srkit.notebook import charts, diagrams, figures, live, offline
-from srkit.notebook.report import notebook_files
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NO_KERNEL = "*This is a widget: it plays where the notebook runs, in `make lab`.*"
@@ -96,8 +95,8 @@ def build(preset: str = "demo", folder: Path | None = None) -> Path:
 
 def write_sources(source: Path, preset: str) -> None:
     """Everything that the site shows, in the clone's layout."""
-    pages = [f"notebooks/{file.stem}" for file in notebook_files()]
-    for file in notebook_files():
+    pages = [f"notebooks/{file.stem}" for file in paths.notebook_files()]
+    for file in paths.notebook_files():
         executed = paths.runs(preset) / file.name
         if not executed.is_file():
             raise FileNotFoundError(

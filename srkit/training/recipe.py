@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from srkit.files import SrkitError
-from srkit.settings import DISCRIMINATORS, Weights, check_model, check_scale, check_settings
+from srkit.settings import (
+    DISCRIMINATORS,
+    VGG19_LAYERS,
+    Weights,
+    check_model,
+    check_scale,
+    check_settings,
+)
 
 
 class TrainingError(SrkitError, RuntimeError):
@@ -107,6 +114,9 @@ class Recipe:
                 raise ValueError(f"{name} must be in [0, 1), betas two of them: {values}")
         if not all(isinstance(width, int) and width > 0 for width in self.unet):
             raise ValueError(f"unet must be widths such as (64, 96), or () for none: {self.unet}")
+        if self.content_layer and self.content_layer not in VGG19_LAYERS:
+            layers = ", ".join(VGG19_LAYERS)
+            raise ValueError(f"VGG19 has no layer {self.content_layer!r}; accepted: {layers}")
         choices = {"lr_filter": LR_FILTERS, "precision": PRECISIONS, "schedule": SCHEDULES}
         for name, accepted in (choices | {"discriminator": ("", *DISCRIMINATORS)}).items():
             if (value := getattr(self, name)) not in accepted:

@@ -10,7 +10,6 @@ import pytest
 from srkit import paths
 from srkit.cli import main
 from srkit.notebook import lab
-from srkit.notebook.report import notebook_files
 
 
 @pytest.fixture
@@ -48,8 +47,8 @@ def test_what_a_student_changed_stays_and_the_rest_is_kept_up_to_date(clone, cap
 
 
 def test_the_start_page_has_every_notebook_in_order_with_its_time():
-    page = lab.start_page(notebook_files())
-    places = [page.index(f"]({file.name})") for file in notebook_files()]
+    page = lab.start_page(paths.notebook_files())
+    places = [page.index(f"]({file.name})") for file in paths.notebook_files()]
     assert places == sorted(places) and len(places) == 6
     assert page.count("Takes ") == 6 and f"]({lab.TEACHER})" in page
     assert "[1. What can be had without learning?](01_interpolation_baselines.ipynb)" in page
