@@ -9,12 +9,14 @@ from srkit.models.blocks import (
     UNetBlock,
     UpBlock,
     conv,
+    he_initialise,
 )
 from srkit.models.build import (
     GENERATORS,
     build_discriminator,
     build_generator,
     quick_start,
+    quick_start_discriminator,
 )
 from srkit.models.inference import (
     InBf16,

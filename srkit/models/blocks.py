@@ -10,6 +10,16 @@ def conv(channels_in: int, channels_out: int, kernel: int = 3, **options) -> nn.
     return nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, **options)
 
 
+def he_initialise(network: nn.Module, slope: float = 0.0, **options) -> None:
+    """Weights that keep a signal's variance through LeakyReLUs of a slope; biases of zero (He et
+    al., 2015). `options` are `nn.init.kaiming_normal_`'s."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, slope, **options)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 # --- SRGAN: Ledig et al. (2016), the report's Figure 1 -------------------------------------------
 
 

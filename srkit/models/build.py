@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from srkit.models import blocks
 from srkit.models.blocks import Attention, DenseBlock, ResidualBlock, UNetBlock, UpBlock
 from srkit.models.srgan import SRGANDiscriminator, SRGANGenerator
 from srkit.models.srugan import SRUGANDiscriminator, SRUGANGenerator
@@ -62,3 +63,10 @@ def quick_start(generator: nn.Module) -> None:
             if isinstance(convolution, nn.Conv2d):
                 for values in convolution.parameters():
                     values.copy_(values[::4].repeat_interleave(4, 0))
+
+
+def quick_start_discriminator(discriminator: nn.Module) -> None:
+    """He's initial weights for SR-UGAN's, which has no BatchNorm; not in the report. With the
+    framework's a signal fades from layer to layer, and it learns classes, but not what is real."""
+    if isinstance(discriminator, SRUGANDiscriminator):
+        blocks.he_initialise(discriminator, slope=0.2)

@@ -1,7 +1,6 @@
 """VGG19, the fixed network of the content loss, Eq. (2); `srkit.weights` loads its weights."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -42,16 +41,6 @@ def cut_off(features: nn.Sequential, layer: str, name: str) -> VGG19:
     kept = [m if not isinstance(m, nn.ReLU) else nn.ReLU() for m in features]
     network = nn.Sequential(Standardise(), *kept[: VGG19_LAYERS[layer] + 1])
     return VGG19(network, layer, f"{name}, {layer}")
-
-
-def he_initialise(network: nn.Sequential, mode: Literal["fan_in", "fan_out"]) -> nn.Sequential:
-    """Weights that keep the variance of activations (fan_in) or gradients (fan_out) through ReLUs
-    (He et al., 2015), biases of zero."""
-    for module in network:
-        if isinstance(module, nn.Conv2d) and module.bias is not None:
-            nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
-            nn.init.zeros_(module.bias)
-    return network
 
 
 def first_layers(first: nn.Module) -> nn.Sequential:

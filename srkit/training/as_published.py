@@ -144,6 +144,8 @@ def optimiser_lines(plan: Recipe) -> dict[str, str]:
         rate += ", falling to 0 along half a cosine"
     elif plan.drop_at < plan.iterations:
         rate += f" for {plan.drop_at:,} updates, then {plan.learning_rate / 10:.4g}"
+    if plan.discriminator_rate != 1:
+        rate += f", {plan.discriminator_rate:g} times that for the discriminator"
     return {"rate": rate, "optimiser": f"Adam, betas {plan.betas[0]:g} and {plan.betas[1]:g}"}
 
 

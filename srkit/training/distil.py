@@ -12,13 +12,13 @@ from srkit.data.crops import Pairs
 from srkit.data.images import bicubic_lr
 from srkit.data.photos import Photos
 from srkit.devices import has_fast_bf16, pick_device
+from srkit.models.blocks import he_initialise
 from srkit.models.vgg19 import (
     SMALL_LAYERS,
     VGG19,
     VGG19_LAYERS,
     Standardise,
     first_layers,
-    he_initialise,
 )
 
 LEARNING_RATE = 3e-3  # of Adam, after a warm-up
@@ -40,7 +40,8 @@ def distil(
     """
     where = pick_device(device)
     torch.manual_seed(seed)
-    student = he_initialise(first_layers(Standardise()), "fan_in")
+    student = first_layers(Standardise())
+    he_initialise(student)
     student = student.to(where).to(memory_format=torch.channels_last)
     judge = teacher.network.eval().requires_grad_(False).to(where)
     optimiser = torch.optim.Adam(student.parameters(), LEARNING_RATE)

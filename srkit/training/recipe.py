@@ -46,7 +46,7 @@ class Recipe:
     discriminator: str = ""  # srgan, sr-ugan or unet; "" is the model's own
     discriminator_width: int = 64
     start_from: str = ""  # a checkpoint whose generator is the start
-    quick_start: bool = False  # initial weights by `models.quick_start`, not the framework's
+    quick_start: bool = False  # initial weights by `models.quick_start...`, not the framework's
     # The generator's BatchNorm keeps to its running statistics in training, too. Those of a batch
     # of 8 crops are noise that costs a short training decibels.
     freeze_batchnorm: bool = False
@@ -75,6 +75,9 @@ class Recipe:
     warmup: int = 0  # updates in which it rises in a straight line: Adam's first ones are all sign
     drop_at: int = 100_000
     betas: tuple[float, float] = (0.9, 0.999)
+    # The discriminator's learning rate over the generator's: where it is not 1, the two time-scale
+    # update rule (Heusel et al., 2017).
+    discriminator_rate: float = 1.0
     ema: float = 0.999
     seed: int = 0
     # How it is computed.
@@ -101,6 +104,7 @@ class Recipe:
                 raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
         numbers = {f"weights.{name}": value for name, value in vars(self.weights).items()}
         numbers |= {"learning_rate": self.learning_rate, "content_scale": self.content_scale or 0}
+        numbers |= {"discriminator_rate": self.discriminator_rate}
         for name, value in numbers.items():
             if not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be a finite number of 0 or more, not {value}")

@@ -87,7 +87,10 @@ def start(
             state.content.network.compile()
     if recipe.weights.adversarial or recipe.weights.classes:
         kind, width = recipe.discriminator_kind, recipe.discriminator_width
-        state.discriminator = ready(build_discriminator(kind, classes, width))
+        discriminator = build_discriminator(kind, classes, width)
+        if recipe.quick_start:
+            models.quick_start_discriminator(discriminator)
+        state.discriminator = ready(discriminator)
         state.discriminator_optimiser = adam(state.discriminator)
         unused = kind == "sr-ugan" and not recipe.class_loss
         state.ddp_discriminator = distributed.data_parallel(state.discriminator, world, unused)

@@ -162,9 +162,12 @@ def generator_terms(state: State, sr: Tensor, hr: Tensor, labels: Tensor) -> dic
 
 def set_learning_rate(state: State) -> None:
     """The recipe's learning rate of the coming update: a function of the step alone."""
-    for optimiser in (state.generator_optimiser, state.discriminator_optimiser):
+    rate = state.recipe.learning_rate_at(state.step)
+    factors = (1.0, state.recipe.discriminator_rate)
+    optimisers = (state.generator_optimiser, state.discriminator_optimiser)
+    for optimiser, factor in zip(optimisers, factors, strict=True):
         for group in optimiser.param_groups if optimiser else []:
-            group["lr"] = state.recipe.learning_rate_at(state.step)
+            group["lr"] = rate * factor
 
 
 @torch.no_grad()

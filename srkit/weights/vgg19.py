@@ -12,6 +12,7 @@ from torchvision.models import vgg
 
 from srkit import paths
 from srkit.files import sha256
+from srkit.models.blocks import he_initialise
 from srkit.models.vgg19 import (
     SMALL_LAYERS,
     VGG19,
@@ -19,7 +20,6 @@ from srkit.models.vgg19 import (
     Standardise,
     cut_off,
     first_layers,
-    he_initialise,
 )
 from srkit.weights.checkpoints import check_shipped, read_checkpoint, save_generator, write_sum
 from srkit.weights.third_party import (
@@ -82,7 +82,7 @@ def _untrained_vgg19(layer: str) -> VGG19:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         features = vgg.make_layers(vgg.cfgs["E"])  # without the classifier: seven times as fast
-        he_initialise(features, "fan_out")  # as torchvision does
+        he_initialise(features, mode="fan_out")  # as torchvision does
     return cut_off(features, layer, "UNTRAINED VGG19 (random weights, seed 0)")
 
 

@@ -202,3 +202,18 @@ def test_discriminators_train_under_bf16_autocast(kind, device):
     losses.validity_loss(validity, real=False).backward()
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
     assert gradients and all(g.isfinite().all() and g.dtype == torch.float32 for g in gradients)
+
+
+def test_quick_start_keeps_the_signal_that_the_framework_s_weights_lose():
+    """Without BatchNorm the logits of different pictures would hardly differ."""
+    spread = {}
+    pictures = torch.rand(8, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    pictures *= torch.linspace(0.2, 1, 8).view(-1, 1, 1, 1)
+    for name in ("framework", "quick start"):
+        torch.manual_seed(0)
+        discriminator = models.build_discriminator("sr-ugan", classes=3, width=8)
+        if name == "quick start":
+            models.quick_start_discriminator(discriminator)
+        with torch.no_grad():
+            spread[name] = float(discriminator(pictures)[0].std())
+    assert spread["framework"] < 0.005 and spread["quick start"] > 0.05

@@ -6,13 +6,13 @@ import torch
 from srkit.cli import main
 from srkit.data import centre_crops, embedded
 from srkit.evaluation.agreement import agreement
+from srkit.models.blocks import he_initialise
 from srkit.models.vgg19 import (
     SMALL_LAYERS,
     VGG19,
     VGG19_LAYERS,
     Standardise,
     first_layers,
-    he_initialise,
 )
 from srkit.training.distil import convolved, distil, relative, spoiled
 from srkit.weights import load_vgg19, save_small
@@ -20,7 +20,8 @@ from srkit.weights import load_vgg19, save_small
 
 def teacher(seed: int = 1) -> VGG19:
     torch.manual_seed(seed)
-    network = he_initialise(first_layers(Standardise()), "fan_in")
+    network = first_layers(Standardise())
+    he_initialise(network)
     return VGG19(network, "relu3_1", "a random teacher", 2.0)
 
 

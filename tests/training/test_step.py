@@ -28,14 +28,14 @@ pytestmark = pytest.mark.usefixtures("tiny_vgg")
 
 
 def test_the_learning_rate_steps_down_in_both_optimisers():
-    state = start(smoke("srgan", iterations=4, drop_at=2), 3, device="cpu")
+    state = start(smoke("srgan", iterations=4, drop_at=2, discriminator_rate=4.0), 3, device="cpu")
     lr, hr, labels = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 32, 32), torch.tensor([0, 1])
     rates = []
     for _ in range(4):
         train_step(state, lr, hr, labels)
         groups = (state.generator_optimiser, state.discriminator_optimiser)
         rates.append([optimiser.param_groups[0]["lr"] for optimiser in groups])
-    assert np.allclose(rates, [[1e-3] * 2] * 2 + [[1e-4] * 2] * 2, rtol=1e-12)
+    assert np.allclose(rates, [[1e-3, 4e-3]] * 2 + [[1e-4, 4e-4]] * 2, rtol=1e-12)
 
 
 def test_ema_is_the_running_average_batchnorm_included():
