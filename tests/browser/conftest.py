@@ -100,13 +100,15 @@ def lab(chromium, tmp_path_factory) -> Iterator[Lab]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    ended = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as `timeout` ends tests
     try:
         url = f"http://127.0.0.1:{port}"
         wait_for(url, server, log)
         yield Lab(url, root)
     finally:
+        signal.signal(signal.SIGTERM, ended)
         os.killpg(server.pid, signal.SIGTERM)  # the server ends its kernels
-        server.wait(30)
+        server.wait(120)
 
 
 def nobody_elses(root: Path) -> dict[str, str]:
