@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import fill
 from typing import Any, NoReturn
 
 import torch
@@ -82,7 +83,8 @@ class Run:
             new = [text for text in warnings_in(settled) if text not in told]
             if new:
                 row["warnings"] = new
-                tqdm.write("\n".join(f"step {state.step}: {text}" for text in new))
+                for text in new:
+                    tqdm.write(fill(f"step {state.step}: {text}", 88, subsequent_indent="    "))
             self.write_row(row)
             if sr is not None and self.on_sample:
                 self.on_sample(state, row, sr)

@@ -1,7 +1,9 @@
 """Notebooks as HTML that needs no network."""
 
 import re
+from pathlib import Path
 
+import nbformat
 from nbformat import v4
 
 from srkit.notebook.offline import as_html, equation
@@ -18,6 +20,12 @@ def test_equations_are_drawn_without_a_script():
     page = as_html(v4.new_notebook(cells=CELLS))
     assert page.count("<math") == 3 and "<code>$x</code>" in page
     assert "<span>(9)</span></div>" in page
+
+
+def test_every_sign_of_the_notebooks_equations_is_known():
+    for file in (Path(__file__).parents[2] / "notebooks").glob("*.ipynb"):
+        for drawn in re.findall(r"<math.*?</math>", as_html(nbformat.read(file, 4)), re.DOTALL):
+            assert "\\" not in re.sub("<[^>]*>", "", drawn), file.stem
 
 
 def test_nothing_is_loaded():
