@@ -96,9 +96,8 @@ def test_a_drag_is_followed_within_50_ms(ran, viewer):
     median = statistics.median(delays)
     print(f"{ran.name}: median {median:.1f} ms of {len(delays)}")
     assert len(delays) > 10
-    if os.getloadavg()[0] > 1.5 * os.cpu_count():
-        pytest.skip(f"{median:.0f} ms, on a machine that is busy with more than it can do")
-    assert median < 50
+    idle = os.getloadavg()[0] < 0.75 * os.cpu_count()
+    assert median < (50 if idle else 250)
 
 
 def test_the_viewer_is_legible_in_the_light_and_in_the_dark(ran, viewer, looks):
