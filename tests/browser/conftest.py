@@ -47,13 +47,25 @@ def pytest_collection_modifyitems(items):
 
 def pytest_generate_tests(metafunc):
     """What needs `ran` is tested in every notebook, or, where the module names a call such as
-    "Viewer(", in those that make it. A notebook's tests run in one process, which runs it once."""
+    "Viewer(", in those that make it."""
     if "ran" in metafunc.fixturenames:
         called = getattr(metafunc.module, "CALLED", "")
         files = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
         names = [file.stem for file in files if called in file.read_text(encoding="utf-8")]
-        each = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
-        metafunc.parametrize("ran", each, indirect=True, scope="session")
+        metafunc.parametrize("ran", names, indirect=True, scope="session")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A notebook's tests run in one process, which runs it once; others file by file."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByNotebook(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            notebook = re.search(r"\[(\d\d_\w+)", nodeid)
+            return notebook[1] if notebook else nodeid.split("::")[0]
+
+    return ByNotebook(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="session")

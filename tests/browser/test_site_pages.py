@@ -8,8 +8,6 @@ import pytest
 from conftest import DESK, PHONE, SCREENSHOTS, new_page
 from widget import Widget
 
-pytestmark = pytest.mark.xdist_group("site")
-
 SIZES = {"desk": DESK, "phone": PHONE}
 LESSON = "notebooks/01_interpolation_baselines.html"
 
