@@ -235,6 +235,18 @@ def opinion(rows: Rows, classes: int) -> str:
     return f"{text} it has learned nothing yet."
 
 
+def second_stage(measured: Mapping[str, tuple[float, float]]) -> str:
+    """What the second stage did to a generator that was good already: `live.detail_and_psnr`."""
+    base = measured["bicubic"]
+    (was, psnr), *_, (now, end) = (pair for name, pair in measured.items() if name != "bicubic")
+    text = f"Of the detail in HR that LR cannot hold, the crop had {was:.0%} and has {now:.0%}"
+    text += f" (bicubic {base[0]:.0%}). Its PSNR went from {psnr:.2f} to {end:.2f} dB,"
+    text += f" {apart(end, base[1])} than bicubic's."
+    if now > was and end < psnr:
+        return f"{text} More detail, and fewer decibels: the two have parted."
+    return f"{text} That the two part is not to be seen here."
+
+
 def against_bicubic(psnr: float, baseline: float, crops: int) -> str:
     """How a run ends beside bicubic."""
     text = f"After {crops:,} crops the network is at {psnr:.2f} dB, {apart(psnr, baseline)} than"

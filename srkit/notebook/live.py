@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from PIL.Image import Image
@@ -57,6 +58,45 @@ def held_out_crop(folder: str | Path, scale: int) -> dict[str, Image]:
         return {}
     bicubic = upscale(bicubic_lr_pil(pictures["HR"], scale), "bicubic", scale)
     return {"Bicubic": bicubic} | pictures
+
+
+def detail(picture: Image, scale: int) -> float:
+    """The energy of what LR cannot hold, in squared levels: how far a picture is from bicubic's way
+    down and up again."""
+    back = upscale(bicubic_lr_pil(picture, scale), "bicubic", scale)
+    return float(np.mean((np.asarray(picture, float) - np.asarray(back, float)) ** 2))
+
+
+def detail_and_psnr(folder: str | Path, scale: int) -> dict[str, tuple[float, float]]:
+    """A run's samples of its held-out crop ("update 20"), and bicubic's: the detail in each, HR's
+    being 1, and its PSNR."""
+    pictures = read_samples(folder)
+    hr = pictures.pop("HR")
+    pictures["bicubic"] = upscale(bicubic_lr_pil(hr, scale), "bicubic", scale)
+    share = {name: detail(one, scale) / detail(hr, scale) for name, one in pictures.items()}
+    return {name: (share[name], psnr(one, hr, "y", scale)) for name, one in pictures.items()}
+
+
+def second_stage(rows: Sequence[Mapping[str, Any]], measured: Mapping[str, tuple]) -> Figure:
+    """A GAN from a generator that was good already: the discriminator's opinion by the log's rows,
+    then detail and PSNR of the held-out crop as `detail_and_psnr` has them."""
+    figure, (opinion, *quality) = figures.subplots(9.6, 3.2, 1, 3)
+    for column, label, style in (("d_real", "D(real)", "-"), ("d_fake", "D(fake)", ":")):
+        figures.draw_column(opinion, rows, column, label, style, color=figures.colour("srgan"))
+    opinion.set(ylim=(-0.02, 1.02), title="Discriminator: probability of real")
+    updates = {n: int(n.split()[1]) for n in measured if n != "bicubic"}
+    titles = ("Detail that LR cannot hold, HR = 1", "PSNR of the crop (dB)")
+    for number, (axes, title) in enumerate(zip(quality, titles, strict=True)):
+        values = [measured[name][number] for name in updates]
+        axes.plot([*updates.values()], values, ".-", color=figures.colour("srgan"), label="SRGAN")
+        level = measured["bicubic"][number]
+        axes.axhline(level, color=figures.colour("bicubic"), ls="--", label="bicubic")
+        axes.set_title(title)
+    for axes in (opinion, *quality):
+        axes.set_xlabel("update")
+        axes.grid(alpha=0.25)
+        axes.legend(fontsize=8)
+    return figure
 
 
 def diagnostic_curves(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:

@@ -179,3 +179,13 @@ def test_failures_are_told_beside_the_healthy_one():
     assert "**no MSE**, beside *healthy*: PSNR 1.00 dB lower, colours drift by 7.0 levels" in first
     assert first.endswith("colours drift.") and second.endswith("no warning.")
     assert findings.least_hurt(cases, "healthy") == "dead"
+
+
+def test_the_second_stage_takes_a_side_on_detail_and_psnr():
+    at = {"update 1": (0.38, 36.2), "update 20": (0.4, 36.1)}
+    text = findings.second_stage(at | {"update 140": (0.45, 35.7), "bicubic": (0.1, 34.8)})
+    assert "had 38% and has 45% (bicubic 10%)" in text and "0.90 dB higher than bicubic" in text
+    assert text.endswith("the two have parted.")
+    for last in ((0.3, 35.7), (0.45, 36.4)):
+        text = findings.second_stage(at | {"update 140": last, "bicubic": (0.1, 34.8)})
+        assert text.endswith("is not to be seen here.")

@@ -9,11 +9,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from srkit.data import bicubic_lr
+from srkit.data import bicubic_lr, bicubic_lr_pil
 from srkit.metrics import psnr
 from srkit.models import SRGANGenerator
 from srkit.notebook import live
 from srkit.training.recipes import recipe
+from srkit.upscale import upscale
 
 PLAN = recipe("sr-ugan", "smoke", iterations=40)
 
@@ -141,3 +142,25 @@ def test_failures_say_under_each_panel_what_was_measured():
     below = [axes.get_xlabel() for axes in figure.axes]
     assert f"{ill.psnr:.2f} dB, drift 9.0" in below[1] and "colours drift" in below[1]
     assert "no warning" in below[0] and below[2] == ""
+
+
+def test_detail_is_what_bicubic_lacks_and_hr_has(tmp_path, rng):
+    hr = Image.fromarray(rng.integers(64, 192, (32, 32, 3), dtype=np.uint8))
+    bicubic = upscale(bicubic_lr_pil(hr, 2), "bicubic", 2)
+    brighter = Image.fromarray(np.asarray(hr) + np.uint8(8))  # 8 levels: as much detail as HR
+    (tmp_path / "samples").mkdir()
+    hr.save(tmp_path / "held_out.png")
+    bicubic.save(tmp_path / "samples" / "step_0000001.png")
+    brighter.save(tmp_path / "samples" / "step_0000020.png")
+    measured = live.detail_and_psnr(tmp_path, 2)
+    assert list(measured) == ["update 1", "update 20", "bicubic"]
+    assert measured["update 1"] == measured["bicubic"] and measured["bicubic"][0] < 0.2
+    detail, score = measured["update 20"]
+    assert detail == pytest.approx(1, rel=0.02)  # to the rounding of LR
+    luma = 8 * 219 / 255  # of Y in BT.601
+    assert score == pytest.approx(20 * np.log10(255 / luma), abs=0.05)
+    rows = [{"step": step, "d_real": 0.5 + step / 100, "d_fake": 0.4} for step in (1, 20)]
+    opinion, details, scores = live.second_stage(rows, measured).axes
+    assert list(opinion.lines[0].get_ydata()) == [0.51, 0.7]
+    assert list(details.lines[0].get_xdata()) == [1, 20]
+    assert details.lines[0].get_ydata()[1] == detail and scores.lines[0].get_ydata()[1] == score
