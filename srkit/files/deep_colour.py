@@ -95,7 +95,8 @@ class DeepPicture:
         self.array = np.dstack([self.array[..., :3], np.asarray(alpha)])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.array, dtype, copy=copy or None)
+        array = np.asarray(self.array, dtype)
+        return array.copy() if copy else array
 
 
 AnyPicture = TypeVar("AnyPicture", Image.Image, DeepPicture, Picture)

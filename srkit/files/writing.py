@@ -105,7 +105,8 @@ def lock(path: Path, wait: float = 0.0) -> Iterator[None]:
     taken over. Raises LockedError where another process still has it after `wait` seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    held = SoftFileLock(path, timeout=wait, poll_interval=0.02)
+    # A first look may only remove what a dead process left, and a second one takes the lock.
+    held = SoftFileLock(path, timeout=max(wait, 0.1), poll_interval=0.02)
     try:
         held.acquire()
     except Timeout:
