@@ -204,7 +204,7 @@ def imagenette(tmp_path, picture, monkeypatch):
             raise OSError("timed out")
         part.write_bytes(archive.read_bytes())
 
-    monkeypatch.setattr("srkit.files.fetch", fetch)
+    monkeypatch.setattr("srkit.files.downloads.fetch", fetch)
     monkeypatch.setattr("srkit.data.sources.IMAGENETTE_SHA256", sha256(archive))
     return begun
 
