@@ -88,7 +88,7 @@ def test_a_training_is_paused_stopped_and_goes_on(long_training, lab):
     notebook.command("notebook:run-cell")
     page.wait_for_timeout(500)
     cell.locator("[data-srkit-page] .page").wait_for()
-    (panel,) = notebook.widgets("panel")
+    panel = next(notebook.widgets("panel"))  # the second stage has another
     training = Training(panel)
     training.goes_beyond(stopped)
     page.locator("[data-command='notebook:interrupt-kernel']").first.click()
