@@ -5,13 +5,14 @@ import hashlib
 import os
 import secrets
 import shutil
+import socket
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
-
-from filelock import SoftFileLock, Timeout
 
 
 class SrkitError(Exception):
@@ -99,27 +100,92 @@ class LockedError(SrkitError, OSError):
 
 @contextmanager
 def lock(path: Path, wait: float = 0.0) -> Iterator[None]:
-    """One process at a time: `with lock(folder / "lock"): ...`, by `filelock.SoftFileLock`.
+    """One process at a time: `with lock(folder / "lock"): ...`.
 
-    The file is made exclusively and names the process and its host; one whose process is gone is
-    taken over. Raises LockedError where another process still has it after `wait` seconds.
+    The file is made exclusively, holds the process's id and host, and is touched every minute. One
+    that its process left behind is removed: on this host where the process is gone, from another
+    host where nobody has touched it for ten minutes. Raises LockedError where another process
+    still has it after `wait` seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A first look may only remove what a dead process left, and a second one takes the lock.
-    held = SoftFileLock(path, timeout=max(wait, 0.1), poll_interval=0.02)
-    try:
-        held.acquire()
-    except Timeout:
-        process = " on ".join(path.read_text().split()[:2]) if path.is_file() else "just ended"
-        raise LockedError(
-            f"{path.parent} is being written by another process ({process}): wait until it has"
-            f" ended, or write elsewhere; if none is running, delete {path}"
-        ) from None
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise disk_full(path, 0) from error
+    own = f"{os.getpid()} {socket.gethostname()} {secrets.token_hex(4)}"
+    end = time.monotonic() + wait
+    while True:
+        try:
+            with path.open("x", encoding="utf-8") as file:
+                file.write(own)
+            break
+        except FileExistsError:
+            try:
+                holder = path.read_text(encoding="utf-8", errors="replace")
+            except FileNotFoundError:  # it has just been released
+                continue
+            if abandoned(path, holder):
+                remove_lock(path, holder)
+            elif time.monotonic() >= end:
+                process, _, host = holder.rpartition(" ")[0].partition(" ")
+                raise LockedError(
+                    f"{path.parent} is being written by another process ({process} on {host}): wait"
+                    f" until it has ended, or write elsewhere; if none is running, delete {path}"
+                ) from None
+            else:
+                time.sleep(0.02)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            path.unlink(missing_ok=True)  # made, but with nothing in it
+            raise disk_full(path, 0) from error
+    done = threading.Event()
+
+    def touch() -> None:
+        while not done.wait(TOUCHED):
+            with suppress(OSError):
+                os.utime(path)
+
+    _held.add(own)
+    threading.Thread(target=touch, daemon=True).start()
     try:
         yield
     finally:
-        held.release()
+        done.set()
+        _held.discard(own)
+        remove_lock(path, own)
+
+
+TOUCHED = 60.0  # seconds between two times that a lock is touched
+
+_held: set[str] = set()  # this process's locks
+
+
+def abandoned(path: Path, holder: str) -> bool:
+    """Whether the process that holds a lock is gone."""
+    parts = holder.split(" ")
+    try:
+        untouched = time.time() - path.stat().st_mtime
+        if len(parts) != 3 or not parts[0].isdigit():  # killed before it had written its name
+            return untouched > TOUCHED
+        if parts[1] != socket.gethostname() or os.name == "nt":
+            return untouched > 10 * TOUCHED
+        if int(parts[0]) == os.getpid():  # in a restarted container ids come again
+            return holder not in _held
+        os.kill(int(parts[0]), 0)  # only asks whether there is one
+        state = Path("/proc", parts[0], "stat").read_text().rpartition(")")[2].split()[:1]
+        return state == ["Z"]  # ended, though its parent has not asked for its exit code
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:  # another user's process, no /proc, or the lock has gone meanwhile
+        return False
+    return False
+
+
+def remove_lock(path: Path, holder: str) -> None:
+    """Delete a lock if it is `holder`'s. It is moved aside before it is looked at, so that of two
+    processes that remove an old one neither takes the other's new one for it."""
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return
+    if aside.read_text(encoding="utf-8", errors="replace") != holder and not path.exists():
+        aside.rename(path)
+    aside.unlink(missing_ok=True)

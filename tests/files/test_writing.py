@@ -6,11 +6,12 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from srkit.files import LockedError, check_writable, lock, replacing
+from srkit.files import LockedError, check_writable, lock, replacing, writing
 
 # --- Writing -------------------------------------------------------------------------------------
 
@@ -70,15 +71,59 @@ def test_a_lock_of_a_process_that_is_gone_is_taken_over(tmp_path):
     subprocess.run([sys.executable, "-c", program], check=True)
     assert (tmp_path / "lock").is_file()
     with lock(tmp_path / "lock"):
-        assert (tmp_path / "lock").read_text().startswith(f"{os.getpid()}\n")
+        assert (tmp_path / "lock").read_text().startswith(f"{os.getpid()} ")
 
 
-def test_a_lock_of_another_host_is_left_alone(tmp_path):
+@pytest.mark.parametrize(
+    ("holder", "age", "taken"),
+    [
+        ("1 elsewhere ab", 300, False),  # of another host: its process may be there
+        ("1 elsewhere ab", 900, True),
+        (f"{os.getpid()} {socket.gethostname()} ab", 0, True),  # of another life of this id
+        (f"1 {socket.gethostname()} ab", 1e6, False),  # process 1 is always there
+        ("", 0, False),  # about to write its name
+        ("", 120, True),
+        ("nonsense", 120, True),
+    ],
+    ids=[
+        "elsewhere",
+        "elsewhere-old",
+        "another-life",
+        "process-1",
+        "no-name",
+        "old-no-name",
+        "nonsense",
+    ],
+)
+def test_other_locks_are_left_alone(tmp_path, holder, age, taken):
     path = tmp_path / "lock"
-    path.write_text("1\nelsewhere\n")
-    with pytest.raises(LockedError, match=r"\(1 on elsewhere\): wait .* delete .*lock"), lock(path):
+    path.write_text(holder)
+    os.utime(path, (time.time() - age,) * 2)
+    if taken:
+        with lock(path):
+            pass
+    else:
+        with pytest.raises(LockedError), lock(path):
+            pass
+        assert path.read_text() == holder
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /proc")
+def test_a_lock_of_a_process_that_nobody_has_waited_for_is_taken_over(tmp_path):
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # ended, and still in the table
+    (tmp_path / "lock").write_text(f"{child.pid} {socket.gethostname()} ab")
+    with lock(tmp_path / "lock"):
         pass
-    assert path.read_text() == "1\nelsewhere\n"
+    child.wait()
+
+
+def test_a_lock_is_touched_while_it_is_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "TOUCHED", 0.02)
+    with lock(tmp_path / "lock"):
+        os.utime(tmp_path / "lock", (0, 0))
+        time.sleep(0.3)
+        assert time.time() - (tmp_path / "lock").stat().st_mtime < 5
 
 
 def count_up(folder, times):
@@ -98,3 +143,17 @@ def test_two_processes_take_turns(tmp_path):
         other.join()
     assert (tmp_path / "number").read_text() == "80"
     assert not (tmp_path / "lock").exists()
+
+
+def test_a_lock_of_the_future_is_no_more_than_a_lock(tmp_path):
+    """A clock that was set back leaves files of the future."""
+    program = [sys.executable, "-c", "import os; print(os.getpid())"]
+    ended = subprocess.run(program, capture_output=True)
+    path, ahead = tmp_path / "lock", time.time() + 86_400
+    path.write_text(f"{int(ended.stdout)} {socket.gethostname()} abc")
+    os.utime(path, (ahead, ahead))
+    with lock(path):
+        os.utime(path, (ahead, ahead))
+        with pytest.raises(LockedError), lock(path):
+            pass
+    assert not path.exists()
