@@ -12,7 +12,7 @@ test: .venv  ## lint, types, unit tests and every notebook in the smoke preset
 	.venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 test-browser: .venv/browser  ## the notebooks in JupyterLab in Chromium (which the system provides)
-	.venv/bin/python -m pytest -m browser -n 2 --dist loadscope -rs tests/browser
+	.venv/bin/python -m pytest -m browser -n 2 --dist loadscope -rs $(OPTIONS) tests/browser
 
 test-lowest:  ## what hangs most on other libraries, with the lowest versions that pyproject.toml allows
 	$(PYTHON) -m venv runs/lowest

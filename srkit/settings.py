@@ -33,6 +33,13 @@ def check_model(name: str) -> str:
     return name
 
 
+def check_layer(name: str) -> str:
+    """Return the name of a layer of VGG19. Raises ValueError where it has none such."""
+    if name not in VGG19_LAYERS:
+        raise ValueError(f"VGG19 has no layer {name!r}; accepted: {', '.join(VGG19_LAYERS)}")
+    return name
+
+
 # The arguments of a generator: the type of each, and the largest that a file may ask for.
 LARGEST = {"scale": 4, "blocks": 64, "width": 1024, "wide": 1024}
 SWITCHES = ("attention", "dense")

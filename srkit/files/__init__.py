@@ -5,7 +5,6 @@ from srkit.files.writing import (
     LockedError,
     SrkitError,
     check_writable,
-    disk_full,
     lock,
     replacing,
     sha256,

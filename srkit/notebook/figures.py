@@ -271,13 +271,12 @@ def training_curves(logs: Mapping[str, Sequence[dict]], baseline: float | None =
         name, tint = LABELS[model], colour(model)
         for term, style in LOSS_STYLES.items():
             draw_column(terms, rows, term, f"{name} {term}", style, color=tint, lw=1.2)
-        draw_column(opinion, rows, "d_real", f"{name} D(real)", "-", color=tint)
-        draw_column(opinion, rows, "d_fake", f"{name} D(fake)", ":", color=tint)
+        draw_opinion(opinion, rows, f"{name} ", tint)
         draw_column(quality, rows, "psnr", f"{name} (EMA)", ".-", color=tint)
         draw_column(quality, rows, "psnr_raw", f"{name} without EMA", ":", color=tint)
     terms.set(yscale="log", title="Loss terms, before their weights", xlabel="update")
     terms.margins(y=0.5)  # room for the legend
-    opinion.set(ylim=(-0.02, 1.02), title="Discriminator: probability of real", xlabel="update")
+    opinion.set_xlabel("update")
     quality.set(title="Held-out PSNR (Y, dB)", xlabel="update")
     if baseline is not None:
         quality.axhline(baseline, color=colour("bicubic"), ls="--", lw=1, label="Bicubic")
@@ -288,6 +287,13 @@ def training_curves(logs: Mapping[str, Sequence[dict]], baseline: float | None =
         else:
             axes.text(0.5, 0.5, "no discriminator", ha="center", transform=axes.transAxes)
     return figure
+
+
+def draw_opinion(axes: Axes, rows: Sequence[Mapping], name: str, tint: str) -> None:
+    """What the discriminator thinks of HR and of predictions, by a log's rows."""
+    draw_column(axes, rows, "d_real", f"{name}D(real)", "-", color=tint)
+    draw_column(axes, rows, "d_fake", f"{name}D(fake)", ":", color=tint)
+    axes.set(ylim=(-0.02, 1.02), title="Discriminator: probability of real")
 
 
 def draw_column(

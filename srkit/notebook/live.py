@@ -56,15 +56,19 @@ def held_out_crop(folder: str | Path, scale: int) -> dict[str, Image]:
     pictures = read_samples(folder, newest=1) if sample_files(folder) else {}
     if "HR" not in pictures:
         return {}
-    bicubic = upscale(bicubic_lr_pil(pictures["HR"], scale), "bicubic", scale)
-    return {"Bicubic": bicubic} | pictures
+    return {"Bicubic": bicubic(pictures["HR"], scale)} | pictures
+
+
+def bicubic(picture: Image, scale: int) -> Image:
+    """A picture sent down and up again by bicubic, as the baseline predicts it."""
+    return upscale(bicubic_lr_pil(picture, scale), "bicubic", scale)
 
 
 def detail(picture: Image, scale: int) -> float:
     """The energy of what LR cannot hold, in squared levels: how far a picture is from bicubic's way
     down and up again."""
-    back = upscale(bicubic_lr_pil(picture, scale), "bicubic", scale)
-    return float(np.mean((np.asarray(picture, float) - np.asarray(back, float)) ** 2))
+    back = np.asarray(bicubic(picture, scale), float)
+    return float(np.mean((np.asarray(picture, float) - back) ** 2))
 
 
 def detail_and_psnr(folder: str | Path, scale: int) -> dict[str, tuple[float, float]]:
@@ -72,18 +76,18 @@ def detail_and_psnr(folder: str | Path, scale: int) -> dict[str, tuple[float, fl
     being 1, and its PSNR."""
     pictures = read_samples(folder)
     hr = pictures.pop("HR")
-    pictures["bicubic"] = upscale(bicubic_lr_pil(hr, scale), "bicubic", scale)
-    share = {name: detail(one, scale) / detail(hr, scale) for name, one in pictures.items()}
-    return {name: (share[name], psnr(one, hr, "y", scale)) for name, one in pictures.items()}
+    pictures["bicubic"], whole = bicubic(hr, scale), detail(hr, scale)
+    return {
+        name: (detail(one, scale) / whole, psnr(one, hr, "y", scale))
+        for name, one in pictures.items()
+    }
 
 
 def second_stage(rows: Sequence[Mapping[str, Any]], measured: Mapping[str, tuple]) -> Figure:
     """A GAN from a generator that was good already: the discriminator's opinion by the log's rows,
     then detail and PSNR of the held-out crop as `detail_and_psnr` has them."""
     figure, (opinion, *quality) = figures.subplots(9.6, 3.2, 1, 3)
-    for column, label, style in (("d_real", "D(real)", "-"), ("d_fake", "D(fake)", ":")):
-        figures.draw_column(opinion, rows, column, label, style, color=figures.colour("srgan"))
-    opinion.set(ylim=(-0.02, 1.02), title="Discriminator: probability of real")
+    figures.draw_opinion(opinion, rows, "", figures.colour("srgan"))
     updates = {n: int(n.split()[1]) for n in measured if n != "bicubic"}
     titles = ("Detail that LR cannot hold, HR = 1", "PSNR of the crop (dB)")
     for number, (axes, title) in enumerate(zip(quality, titles, strict=True)):

@@ -13,13 +13,7 @@ from srkit.data.images import bicubic_lr
 from srkit.data.photos import Photos
 from srkit.devices import has_fast_bf16, pick_device
 from srkit.models.blocks import he_initialise
-from srkit.models.vgg19 import (
-    SMALL_LAYERS,
-    VGG19,
-    VGG19_LAYERS,
-    Standardise,
-    first_layers,
-)
+from srkit.models.vgg19 import SMALL_LAYERS, VGG19, VGG19_LAYERS, Standardise, first_layers
 
 LEARNING_RATE = 3e-3  # of Adam, after a warm-up
 

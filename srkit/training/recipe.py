@@ -7,8 +7,8 @@ from typing import Any
 from srkit.files import SrkitError
 from srkit.settings import (
     DISCRIMINATORS,
-    VGG19_LAYERS,
     Weights,
+    check_layer,
     check_model,
     check_scale,
     check_settings,
@@ -118,9 +118,8 @@ class Recipe:
                 raise ValueError(f"{name} must be in [0, 1), betas two of them: {values}")
         if not all(isinstance(width, int) and width > 0 for width in self.unet):
             raise ValueError(f"unet must be widths such as (64, 96), or () for none: {self.unet}")
-        if self.content_layer and self.content_layer not in VGG19_LAYERS:
-            layers = ", ".join(VGG19_LAYERS)
-            raise ValueError(f"VGG19 has no layer {self.content_layer!r}; accepted: {layers}")
+        if self.content_layer:
+            check_layer(self.content_layer)
         choices = {"lr_filter": LR_FILTERS, "precision": PRECISIONS, "schedule": SCHEDULES}
         for name, accepted in (choices | {"discriminator": ("", *DISCRIMINATORS)}).items():
             if (value := getattr(self, name)) not in accepted:
@@ -164,7 +163,8 @@ class Recipe:
     def learning_rate_at(self, step: int) -> float:
         """The learning rate of update `step`, counted from 0. It rises anew for the generator's
         first ones, where these come later."""
-        since = step - self.discriminator_alone * (step >= self.discriminator_alone)
+        alone = self.discriminator_alone
+        since = step if step < alone else step - alone
         rate = self.learning_rate * min(1.0, (since + 1) / max(1, self.warmup))
         if self.schedule == "cosine":
             return rate * (1 + math.cos(math.pi * step / self.iterations)) / 2

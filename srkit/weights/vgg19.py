@@ -21,6 +21,7 @@ from srkit.models.vgg19 import (
     cut_off,
     first_layers,
 )
+from srkit.settings import check_layer
 from srkit.weights.checkpoints import check_shipped, read_checkpoint, save_generator, write_sum
 from srkit.weights.third_party import (
     WeightsError,
@@ -45,8 +46,8 @@ def load_vgg19(weights: str = "auto", layer: str | None = None) -> VGG19:
     `layer`: "relu5_4" unless told otherwise, or the last one that the file reaches.
     Raises WeightsError or ValueError where the file or the layer is not as said.
     """
-    if layer is not None and layer not in VGG19_LAYERS:
-        raise ValueError(f"VGG19 has no layer {layer!r}; accepted: {', '.join(VGG19_LAYERS)}")
+    if layer is not None:
+        check_layer(layer)
     if weights == "untrained":
         return _untrained_vgg19(layer or "relu5_4")
     path = vgg19_file(weights)
