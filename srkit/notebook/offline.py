@@ -16,8 +16,12 @@ PAGE = """{% extends 'lab/index.html.j2' %}
   div.math { display: flex; align-items: center; overflow-x: auto; margin: 1em 0; }
   div.math > math { flex: 1; }
   math { font-size: 1.15em; }
+  summary { margin: 5px 72px; font: 13px system-ui, sans-serif; }
 </style>{% endblock %}
-{% block html_head_js_mermaidjs %}{% endblock %}"""
+{% block html_head_js_mermaidjs %}{% endblock %}
+{% block input_group %}{% if 'hide-input' in cell.metadata.get('tags', []) %}
+<details><summary>Show code cell source</summary>{{ super() }}</details>
+{% else %}{{ super() }}{% endif %}{% endblock %}"""
 
 
 def equation(text: str) -> str:
@@ -38,7 +42,7 @@ class Renderer(IPythonRenderer):
 
 
 class Exporter(HTMLExporter):
-    """nbconvert's, without what it would load."""
+    """nbconvert's, without what it would load, and with long cells of imports folded."""
 
     def __init__(self, **options: Any):
         loader = DictLoader({"offline.html.j2": PAGE})

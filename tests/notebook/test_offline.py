@@ -38,3 +38,10 @@ def test_nothing_is_loaded():
 def test_an_equation_has_its_number_at_the_right():
     assert equation("x\\tag{2}").endswith("</math><span>(2)</span></div>")
     assert "<span>" not in equation("x")
+
+
+def test_cells_of_imports_are_folded():
+    imports = v4.new_code_cell("import math", metadata={"tags": ["hide-input"]})
+    page = as_html(v4.new_notebook(cells=[imports, v4.new_code_cell("shown = 1")]))
+    folded = re.findall(r"<details.*?</details>", page, re.DOTALL)
+    assert len(folded) == 1 and "math" in folded[0] and "shown" not in folded[0]
