@@ -396,6 +396,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
         ("train --set-before batch=4", "sr-ugan in the preset demo has no stage before the last"),
         ("ablation --set-before batch=4", "has no stage before the last here; change it with"),
         ("report --only 07", "no notebook '07'; accepted: 01_interpolation_baselines"),
+        ("report -p colour red", "unknown parameter 'colour'; accepted: content, data, device"),
         ("train --preset cpu --set-before crop=33", "crop must be a multiple of the scale"),
         ("train --set colour=1", "expected FIELD=VALUE with one of blocks"),
         ("train --model srgan-4x --scale 2", "is for 4x, not 2x"),

@@ -18,11 +18,12 @@ def add_report(commands: Commands) -> None:
 def run_report(options: Namespace) -> int:
     """`srkit report`: execute the notebooks, then print the table and what was written."""
     from srkit import paths
-
-    paths.notebook_files(options.only)  # refuses names of no notebook before torch is loaded
-    from srkit.notebook.report import report, summary
+    from srkit.notebook.parameters import distribute
 
     parameters = {name: parse_value(text) for name, text in options.parameter}
+    distribute(paths.notebook_files(options.only), parameters)  # refuses names before torch loads
+    from srkit.notebook.report import report, summary
+
     report(options.preset, options.data, parameters, options.only)
     print(summary(options.preset, options.data))
     return 0

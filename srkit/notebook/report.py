@@ -17,6 +17,7 @@ from srkit.data.sources import NAMED, open_photos
 from srkit.evaluation import results, tables
 from srkit.files import SrkitError, lock
 from srkit.notebook.offline import as_html
+from srkit.notebook.parameters import distribute
 from srkit.notebook.session import SMALLEST
 from srkit.paths import check_preset, shown
 
@@ -28,25 +29,6 @@ class NotebookError(SrkitError, RuntimeError):
     """A notebook that failed; the message names the notebook, the cell and the error."""
 
     exit_code = 1
-
-
-def parameters_of(notebook: Path) -> dict[str, str]:
-    """The parameters that a notebook takes, with the defaults as they stand in its cell."""
-    parameters = papermill.inspect_notebook(str(notebook))
-    return {name: str(about["default"]) for name, about in parameters.items()}
-
-
-def distribute(files: Sequence[Path], parameters: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
-    """Each notebook's share of the parameters. Raises ValueError on one that no notebook takes."""
-    known = {file: parameters_of(file) for file in files}
-    everything = sorted({name for names in known.values() for name in names})
-    for name in parameters:
-        if name not in everything:
-            raise ValueError(f"unknown parameter {name!r}; accepted: {', '.join(everything)}")
-    return {
-        file: {n: value for n, value in parameters.items() if n in names}
-        for file, names in known.items()
-    }
 
 
 def use_this_python(folder: Path) -> None:

@@ -16,6 +16,7 @@ from srkit import paths
 from srkit.cli import main
 from srkit.files import LockedError, lock
 from srkit.notebook import report
+from srkit.notebook.parameters import parameters_of
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 NAMES = [
@@ -43,7 +44,7 @@ def test_committed_notebooks_are_stripped_and_take_parameters(file):
     assert notebook.metadata.kernelspec.name == "python3"
     tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
     assert len(tagged) == 1
-    assert report.parameters_of(file).keys() >= {"preset", "data", "seed", "device"}
+    assert parameters_of(file).keys() >= {"preset", "data", "seed", "device"}
     for line in tagged[0].source.splitlines():
         name, _, rest = line.partition(":")
         assert name.isidentifier() and " = " in rest and "  # " in rest, line
