@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 EXTRA = 'pip install "srkit[deep-colour]"'
 BITS_PER_SAMPLE, PLANES = 258, 284  # tags of TIFF
@@ -67,14 +67,15 @@ class DeepPicture:
         return DeepPicture(self.array[top:bottom, left:right])
 
     def paste(self, part: Any, at: tuple[int, int], mask: Image.Image | None) -> None:
-        (left, top), new = at, part.array
-        old = self.array[top : top + part.height, left : left + part.width]
-        if mask is not None:
-            share = (
-                np.asarray(mask, np.float32).reshape(new.shape[:2] + (1,) * (new.ndim - 2)) / 255
-            )
-            new = np.rint(old + (new.astype(np.float32) - old) * share)
-        old[:] = new
+        (left, top), strip = at, 64
+        for y in range(0, part.height, strip):  # so few rows at once in float32
+            new = part.array[y : y + strip]
+            old = self.array[top + y : top + y + len(new), left : left + part.width]
+            if mask is not None:
+                share = np.asarray(mask.crop((0, y, mask.width, y + len(new))), np.float32) / 255
+                share = share.reshape(new.shape[:2] + (1,) * (new.ndim - 2))
+                new = np.rint(old + (new.astype(np.float32) - old) * share)
+            old[:] = new
 
     def resize(self, size: tuple[int, int], resample: Image.Resampling) -> "DeepPicture":
         bands = self.bands()
@@ -160,19 +161,16 @@ def read_deep(path: Path, orientation: int) -> np.ndarray:
     array = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if array is None or array.dtype != np.uint16 or array.ndim != 3:
         raise ValueError("its pixels of 16 bits a colour are damaged")
-    array = array[..., RGBA_OF_BGRA[: array.shape[-1]]]
-    return stacked([turned(band, orientation) for band in DeepPicture(array).bands()])
+    rgba = upright(array, orientation)[..., RGBA_OF_BGRA[: array.shape[-1]]]
+    return np.ascontiguousarray(rgba)
 
 
-def stacked(bands: list[Image.Image]) -> np.ndarray:
-    """Bands of I;16 as (H, W, bands)."""
-    return np.stack([np.asarray(band) for band in bands], -1)
-
-
-def turned(band: Image.Image, orientation: int) -> Image.Image:
-    """A picture as EXIF's orientation wants it seen."""
-    band.getexif()[ExifTags.Base.Orientation] = orientation
-    return ImageOps.exif_transpose(band)
+def upright(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels, (H, W, C), as EXIF's orientation wants them seen; a view of them."""
+    if orientation in (5, 6, 7, 8):  # 1 to 4 with rows and columns exchanged
+        array, orientation = array.swapaxes(0, 1), orientation - 4
+    turned = {2: array[:, ::-1], 3: array[::-1, ::-1], 4: array[::-1]}
+    return turned.get(orientation, array)
 
 
 def write_deep(picture: Picture, file: BinaryIO, kind: str, carried: dict[str, Any]) -> None:
