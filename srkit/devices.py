@@ -1,5 +1,9 @@
 """Where networks run: a GPU where there is one, else the CPU; and in which precision."""
 
+import platform
+from contextlib import suppress
+from pathlib import Path
+
 import torch
 
 
@@ -24,3 +28,15 @@ def has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cpu":
         return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     return False
+
+
+def machine(device: str = "cpu") -> str:
+    """What the last digits of float32 sums hang on: torch, processor and threads, or the GPU."""
+    name = platform.processor()
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(line for line in lines if line.startswith("model name")).partition(": ")[2]
+    where = f"{name or platform.machine()}, {torch.get_num_threads()} threads"
+    if device.startswith("cuda"):
+        where = torch.cuda.get_device_name()
+    return f"torch {torch.__version__.partition('+')[0]}, {where}"

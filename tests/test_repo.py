@@ -44,7 +44,7 @@ evaluation.bench_training evaluation.bench_upscale evaluation.cards
 notebook.embed notebook.figures notebook.sampling notebook.charts notebook.diagrams
 notebook.session notebook.exercises notebook.findings notebook.standings notebook.faults
 notebook.live notebook.panel notebook.frames notebook.viewer
-notebook.offline notebook.report notebook.lab notebook.site
+notebook.offline notebook.parameters notebook.report notebook.lab notebook.site
 cli.options cli.notebooks cli.pictures cli.training cli.entry __main__
 """.splitlines()
     for name in line.split()

@@ -31,13 +31,25 @@ LOSS_STYLES = {"mse": "-", "content": "--", "adversarial": ":", "class": "-."}
 Picture = Image.Image | np.ndarray | Tensor
 
 
-def save(figure: Figure, path: str | Path, dpi: int = 110) -> Path:
-    """Write a figure as PNG without date or version, so that the same figure is the same bytes."""
+def save(figure: Figure, path: str | Path, source: str | None = None) -> Path:
+    """Write a figure as PNG without date or version, so that the same figure is the same bytes;
+    `source` is the machine that drew it."""
+    about = {"Software": None, "Source": source}
     with replacing(path) as file:
-        figure.savefig(
-            file, dpi=dpi, format="png", bbox_inches="tight", metadata={"Software": None}
-        )
+        figure.savefig(file, dpi=110, format="png", bbox_inches="tight", metadata=about)
     return Path(path)
+
+
+def same_picture(a: Path, b: Path) -> bool:
+    """Whether two files show the same pixels."""
+    with Image.open(a) as first, Image.open(b) as second:
+        return first.size == second.size and np.array_equal(np.asarray(first), np.asarray(second))
+
+
+def source_of(path: Path) -> str:
+    """The machine that drew a saved figure, as far as the file says."""
+    with Image.open(path) as picture:
+        return picture.info.get("Source", "a machine that is not named")
 
 
 def subplots(

@@ -123,6 +123,9 @@ def summary(preset: str = "demo", data: str = "embedded") -> str:
     rows = results.load(folder / "results.json")
     parts = tables.method_sections(rows, "report")
     parts += ["Figures and numbers:", *[f"  {shown(file)}" for file in written]]
+    beside = paths.runs(preset) / "figures"
+    if folder == paths.figures() and beside.is_dir():
+        parts.append(f"Those of another machine were kept; how they look here: {shown(beside)}")
     parts += ["Executed notebooks, with HTML beside them:", f"  {shown(paths.runs(preset))}"]
     parts.append(f"{len(results.select(rows, source='measured'))} measured rows in results.json")
     return "\n".join(parts)

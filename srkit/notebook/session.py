@@ -15,7 +15,7 @@ from torch import nn
 from srkit import paths
 from srkit.data.photos import Photos
 from srkit.data.sources import open_photos
-from srkit.devices import pick_device
+from srkit.devices import machine, pick_device
 from srkit.evaluation import results, tables
 from srkit.evaluation.measure import available_inception
 from srkit.fid.inception import FIDInception
@@ -118,8 +118,21 @@ class Session:
         return {"sr-ugan-yours": file} if beside else {}
 
     def save(self, figure: Figure, name: str) -> Path:
-        """Write a figure under its name, such as "fig4.png", and say where."""
-        path = figures.save(figure, self.folder / name)
+        """Write a figure under its name, such as "fig4.png", and say where.
+
+        What differs from a committed one that another machine drew goes to the preset's own folder
+        and leaves that one as it is: float32 sums, and so trainings, differ from machine to
+        machine. It is replaced where it was deleted.
+        """
+        path, here = self.folder / name, machine(self.device)
+        there = self.folder == paths.figures() and path.is_file()
+        if there and (source := figures.source_of(path)) != here:
+            own = figures.save(figure, paths.runs(self.preset) / "figures" / name, here)
+            if not figures.same_picture(own, path):
+                print(f"{shown(path)} is from {source}, and kept; this one: {shown(own)}")
+                return own
+        else:
+            figures.save(figure, path, here)
         print(f"saved {shown(path)}")
         return path
 

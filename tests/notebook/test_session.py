@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from srkit import devices, paths
 from srkit.data import DataError, Photos
+from srkit.notebook import figures
 from srkit.notebook.session import Session, begin
 from srkit.training.loop import finished, train_or_load
 from srkit.training.recipes import recipe
@@ -89,3 +91,28 @@ def test_long_presets_ask_for_the_real_vgg19(monkeypatch, make_folder, tmp_path)
 def test_begin_refuses_an_unknown_preset():
     with pytest.raises(ValueError, match="smoke, demo"):
         begin("huge")
+
+
+def test_a_committed_figure_of_another_machine_is_kept_where_this_ones_differs(
+    tmp_path, monkeypatch, capsys
+):
+    committed, own = tmp_path / "figures", tmp_path / "runs" / "figures"
+    committed.mkdir()
+    monkeypatch.setattr(paths, "figures", lambda *_: committed)
+    monkeypatch.setattr(paths, "runs", lambda preset: tmp_path / "runs")
+    session, name = begin("demo"), "fig9.png"
+    first, second = (figures.table([title], [["1"]]) for title in ("first", "second"))
+
+    figures.save(first, committed / name, "another machine")
+    kept = (committed / name).read_bytes()
+    assert session.save(second, name) == own / name
+    assert "is from another machine, and kept; this one: " in capsys.readouterr().out
+    assert session.save(first, name) == committed / name  # the same picture: nothing to say
+    assert "kept" not in capsys.readouterr().out
+    assert (committed / name).read_bytes() == kept
+
+    (committed / name).unlink()
+    assert session.save(second, name) == committed / name
+    assert session.save(first, name) == committed / name  # its own it replaces
+    assert figures.same_picture(committed / name, own / name)
+    assert figures.source_of(committed / name) == devices.machine("cpu")
