@@ -67,6 +67,9 @@ def quick_start(generator: nn.Module) -> None:
 
 def quick_start_discriminator(discriminator: nn.Module) -> None:
     """He's initial weights for SR-UGAN's, which has no BatchNorm; not in the report. With the
-    framework's a signal fades from layer to layer, and it learns classes, but not what is real."""
+    framework's a signal fades from layer to layer, and it learns classes, but not what is real.
+    Its two heads begin at zero: it begins with no opinion."""
     if isinstance(discriminator, SRUGANDiscriminator):
         blocks.he_initialise(discriminator, slope=0.2)
+        for head in (discriminator.validity, discriminator.classifier):
+            nn.init.zeros_(head.weight)
