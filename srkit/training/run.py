@@ -146,16 +146,17 @@ class Run:
                     self.board.add_scalar(name, value, row["step"])
 
     def save(self) -> None:
-        """A checkpoint to resume from, and the generator as it is."""
+        """The generator as it is, and a checkpoint to resume from: last, so that a run that is
+        killed between the two is not taken for one whose generator is written."""
         state = self.state
         self.check_finite()
         self.check_weights()
         if state.world.first:
             seen = {"iterations": state.step, "images_seen": state.step * state.recipe.batch}
             facts = self.facts | seen
-            checkpoints.save(self.out, state.step, pack(state, facts))
             path = self.out / "generator.safetensors"
             save_generator(path, state.ema, state.recipe.settings(), facts)
+            checkpoints.save(self.out, state.step, pack(state, facts))
         state.world.wait()
 
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 from dataclasses import replace
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from srkit.data.packed import PIXELS, PackedItems, pack
 from srkit.data.readable import readable
 from srkit.files import LockedError, sha256
 from srkit.training import checkpoints, loop, run_folder
+from srkit.training import run as training_run
 from srkit.training.recipe import TrainingError
 from srkit.training.state import start
 from srkit.weights import load_generator
@@ -117,6 +119,26 @@ def test_a_kill_between_checkpoints_costs_only_the_steps_since(tmp_path):
     run(plan, tmp_path / "parts")
     assert equal(saved(tmp_path / "whole")["ema"], saved(tmp_path / "parts")["ema"])
     assert [row["step"] for row in run_folder.read_log(tmp_path / "parts")] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("write", ["save_generator", "checkpoints.save"])
+def test_a_kill_between_the_last_two_files_costs_only_the_steps_since(tmp_path, monkeypatch, write):
+    """The generator is not left as it was at the checkpoint before."""
+    plan, calls = smoke(checkpoint_every=3), []
+    whole = run(plan, tmp_path / "whole")
+    really = attrgetter(write)(training_run)
+
+    def die_at_the_end(*arguments):
+        calls.append(write)
+        if len(calls) == 2:
+            raise SystemError("power cut")
+        return really(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemError):
+        patch.setattr(f"srkit.training.run.{write}", die_at_the_end)
+        run(plan, tmp_path / "parts")
+    assert saved(tmp_path / "parts")["step"] == 3
+    assert run(plan, tmp_path / "parts").read_bytes() == whole.read_bytes()
 
 
 @pytest.mark.parametrize("workers", [0, 2])
