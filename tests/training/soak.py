@@ -18,6 +18,7 @@ import numpy as np
 import psutil
 from kills import attempt, check_nothing_lost
 from PIL import Image
+from tqdm import tqdm
 
 from srkit.cli import main
 from srkit.files import sha256
@@ -53,6 +54,7 @@ def pictures(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
+    tqdm.monitor_interval = 0  # its thread may hold tqdm's lock at a fork, for ever in the child
     folder, end = Path(sys.argv[1]), time.monotonic() + 60 * float(sys.argv[2])
     rng, source = random.Random(0), pictures(Path(sys.argv[1]) / "pictures")
     first, begun, rounds = "", (0, 0), 0
