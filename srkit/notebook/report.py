@@ -16,6 +16,7 @@ from srkit import paths
 from srkit.data.sources import NAMED, open_photos
 from srkit.evaluation import results, tables
 from srkit.files import SrkitError, lock
+from srkit.notebook import figures
 from srkit.notebook.offline import as_html
 from srkit.notebook.parameters import distribute
 from srkit.notebook.session import SMALLEST
@@ -123,9 +124,12 @@ def summary(preset: str = "demo", data: str = "embedded") -> str:
     rows = results.load(folder / "results.json")
     parts = tables.method_sections(rows, "report")
     parts += ["Figures and numbers:", *[f"  {shown(file)}" for file in written]]
-    beside = paths.runs(preset) / "figures"
-    if folder == paths.figures() and beside.is_dir():
-        parts.append(f"Those of another machine were kept; how they look here: {shown(beside)}")
+    own = paths.runs(preset) / "figures"  # what kept ones look like here (`Session.save`)
+    if folder == paths.figures():
+        drawn = [f for f in written if (own / f.name).is_file() and f.suffix == ".png"]
+        kept = [f.name for f in drawn if not figures.same_picture(f, own / f.name)]
+        if kept:
+            parts.append(f"Kept, of another machine: {', '.join(kept)}; as here: {shown(own)}")
     parts += ["Executed notebooks, with HTML beside them:", f"  {shown(paths.runs(preset))}"]
     parts.append(f"{len(results.select(rows, source='measured'))} measured rows in results.json")
     return "\n".join(parts)

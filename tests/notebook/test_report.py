@@ -15,7 +15,7 @@ from jupyter_client.kernelspec import get_kernel_spec
 from srkit import paths
 from srkit.cli import main
 from srkit.files import LockedError, lock
-from srkit.notebook import report
+from srkit.notebook import figures, report
 from srkit.notebook.parameters import parameters_of
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
@@ -123,6 +123,18 @@ def clone(tmp_path, monkeypatch):
     monkeypatch.setenv("SRKIT_ROOT", str(tmp_path))
     (tmp_path / "notebooks").mkdir()
     return tmp_path
+
+
+def test_the_summary_names_figures_that_were_kept_and_no_others(tmp_path, monkeypatch):
+    committed, own = tmp_path / "figures", tmp_path / "runs" / "figures"
+    monkeypatch.setattr(paths, "figures", lambda *_: committed)
+    monkeypatch.setattr(paths, "runs", lambda preset: tmp_path / "runs")
+    for folder, titles in ((committed, ("same", "there")), (own, ("same", "here"))):
+        folder.mkdir(parents=True)
+        for name, title in zip(("a.png", "b.png"), titles, strict=True):
+            figures.save(figures.table([title], [["1"]]), folder / name)
+    kept = [line for line in report.summary().splitlines() if line.startswith("Kept")]
+    assert len(kept) == 1 and "b.png" in kept[0] and "a.png" not in kept[0]
 
 
 @pytest.mark.notebook
