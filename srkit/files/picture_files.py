@@ -247,7 +247,9 @@ def plan(sources: Sequence[Path], out: str | Path, suffix: str = "") -> Plan:
         found = []
         for source in sources:
             try:
-                found += [(file, folder / named(at, suffix)) for file, at in listed(source, folder)]
+                files, unreadable = listed(source, folder)
+                found += [(file, folder / named(at, suffix)) for file, at in files]
+                refused += unreadable
             except PictureError as error:
                 refused.append(str(error))
     originals, pairs = {source.resolve() for source, _ in found}, []
@@ -279,20 +281,26 @@ def check_pair(source: Path, target: Path) -> None:
     check_writable(target, "-o")
 
 
-def listed(source: Path, out: Path) -> list[tuple[Path, Path]]:
-    """The pictures of a source, each with its path below the source folder; what lies in `out`,
-    or is hidden, is none."""
+def listed(source: Path, out: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """The pictures of a source, each with its path below the source folder, and a line for each
+    folder that cannot be read; what lies in `out`, or is hidden, is none."""
     if not source.is_dir():
-        return [(source, Path(source.name))]
-    known = [*FORMATS, *ALSO_READ]
-    files = (f for f in source.rglob("[!.]*") if f.suffix.lower() in known and f.is_file())
-    below = sorted(file.relative_to(source) for file in files)
+        return [(source, Path(source.name))], []
+    known, refused, files = [*FORMATS, *ALSO_READ], list[str](), list[Path]()
+
+    def unreadable(error: OSError) -> None:
+        what = f"{error.filename} cannot be read ({error.strerror})"
+        refused.append(f"{what}: leave it out, or give yourself the right to read it")
+
     root, out = source.resolve(), out.resolve()
-    if out.is_relative_to(root) and out != root:
-        below = [path for path in below if not (root / path).is_relative_to(out)]
-    if not below:
+    for folder, inner, names in os.walk(source, onerror=unreadable):
+        at = root / Path(folder).relative_to(source)
+        inner[:] = [name for name in inner if name[0] != "." and at / name != out]
+        found = (Path(folder, name) for name in names if name[0] != ".")
+        files += [file for file in found if file.suffix.lower() in known and file.is_file()]
+    if not files and not refused:
         raise PictureError(f"no pictures under {source}; looked for {', '.join(known)}")
-    return [(source / path, path) for path in below]
+    return [(file, file.relative_to(source)) for file in sorted(files)], refused
 
 
 def distinct(pairs: Iterable[tuple[Path, Path]]) -> list[tuple[Path, Path]]:

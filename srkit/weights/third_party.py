@@ -1,5 +1,6 @@
 """Other people's weights: cached under their hash, and read without running any code."""
 
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,9 @@ def load_state(path: str | Path) -> dict[str, Any]:
     if not Path(path).is_file():
         raise WeightsError(f"no weights file at {path}")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # torch's, of how a file that is then refused was pickled
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         what = str(error).partition("\n")[0]
         if "weights" in what.lower() and "only" in what.lower():  # torch would have us allow code

@@ -1,6 +1,7 @@
 """Files in every format and mode: what is read, carried over, refused and written."""
 
 import itertools
+import os
 import struct
 import zlib
 
@@ -295,7 +296,29 @@ def test_what_was_written_into_the_folder_is_no_source(tree):
     (tree / "big").mkdir()
     (tree / "big" / "a.jpg").write_bytes(b"x")
     assert tree / "big" / "a.jpg" not in [source for source, _ in plan([tree], tree / "big")[0]]
-    assert len(listed(tree, tree.parent)) == 5  # a target above leaves nothing out
+    assert len(listed(tree, tree.parent)[0]) == 5  # a target above leaves nothing out
+
+
+def test_a_hidden_folder_is_no_source(tree, tmp_path):
+    (tree / ".hidden").mkdir()
+    (tree / ".hidden" / "a.jpg").write_bytes(b"x")
+    assert len(plan([tree], tmp_path / "out")[0]) == 4
+
+
+def test_a_folder_that_cannot_be_read_is_refused_by_name(tree, tmp_path, monkeypatch):
+    scandir = os.scandir
+
+    def denied(path):
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    pairs, refused = plan([tree], tmp_path / "out")
+    said = f"{tree / 'sub'} cannot be read (Permission denied): leave it out, or give yourself"
+    assert len(pairs) == 3 and refused == [f"{said} the right to read it"]
+    with pytest.raises(PictureError, match="sub cannot be read"):
+        plan([tree / "sub"], tmp_path / "out")
 
 
 @pytest.mark.parametrize(
