@@ -18,8 +18,6 @@ GENERATORS: dict[str, type[nn.Module]] = {
     "sr-ugan": SRUGANGenerator,
 }
 
-DETAIL = 30.0  # what fine detail is enlarged by, roughly to the size of brightness
-
 
 def build_generator(settings: dict[str, Any]) -> nn.Module:
     """An untrained generator from settings such as {"model": "sr-ugan", "scale": 2, "wide": 96}."""
@@ -73,14 +71,13 @@ def quick_start_discriminator(discriminator: nn.Module) -> None:
     the report. Its two heads begin at zero: it begins with no opinion.
 
     The others are He's, since with the framework's a signal fades from layer to layer. But SR and
-    HR have their brightness in common, and differ in fine detail. So each kernel loses its mean,
-    which makes it blind to what is even, and the first layer's are enlarged, for detail is faint.
+    HR have their brightness in common, and differ in fine detail. So each 3x3 kernel loses its
+    mean, which makes it blind to what is even.
     """
     if isinstance(discriminator, SRUGANDiscriminator):
         blocks.he_initialise(discriminator, slope=0.2)
         for module in discriminator.modules():
             if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
                 module.weight -= module.weight.mean((2, 3), keepdim=True)
-        discriminator.stem[0].get_parameter("weight").mul_(DETAIL)
         for head in (discriminator.validity, discriminator.classifier):
             nn.init.zeros_(head.weight)

@@ -54,7 +54,7 @@ def broken_recipes(preset: str, seed: int) -> dict[str, Recipe]:
     So that a fresh discriminator learns something in so short a time, it is SRGAN's, whose
     BatchNorm makes it quick.
     """
-    judge: dict[str, Any] = {"discriminator": "srgan", "class_loss": False, "learning_rate": 2e-4}
+    judge: dict[str, Any] = {"discriminator": "srgan", "class_loss": False, "learning_rate": 1e-4}
     length = 6 if preset == "smoke" else 40
     judge |= {"seed": seed, "sample_every": length, "watch": 4}
     judge |= {} if preset == "smoke" else {"batch": 4}  # the network is large
