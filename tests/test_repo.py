@@ -235,6 +235,8 @@ def test_results_md_says_what_results_json_says(recorded):
 
 def test_measured_rows_are_of_the_shipped_checkpoints(recorded):
     shipped = {sha256(f)[:12] for f in (ROOT / "srkit" / "checkpoints").glob("*_x?.safetensors")}
+    # Those of "sensitivity" are of an earlier SR-UGAN, as notebook 05 says where it shows them.
+    recorded = [row for row in recorded if row.get("stage") != "sensitivity"]
     ours = [row for row in recorded if row["method"] not in methods("peer")]
     used = {row["weights"] for row in ours if row.get("weights")}
     assert used == shipped

@@ -67,13 +67,9 @@ def quick_start(generator: nn.Module) -> None:
 
 @torch.no_grad()
 def quick_start_discriminator(discriminator: nn.Module) -> None:
-    """Initial weights from which SR-UGAN's, which has no BatchNorm, soon tells SR from HR; not in
-    the report. Its two heads begin at zero: it begins with no opinion.
-
-    The others are He's, since with the framework's a signal fades from layer to layer. But SR and
-    HR have their brightness in common, and differ in fine detail. So each 3x3 kernel loses its
-    mean, which makes it blind to what is even.
-    """
+    """Initial weights from which SR-UGAN's, which has no BatchNorm, soon tells SR from HR: He's,
+    but each 3x3 kernel without its mean, so blind to brightness, which the two have in common. Not
+    in the report. The heads begin at zero: it begins with no opinion."""
     if isinstance(discriminator, SRUGANDiscriminator):
         blocks.he_initialise(discriminator, slope=0.2)
         for module in discriminator.modules():

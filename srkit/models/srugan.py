@@ -8,14 +8,7 @@ returns logits: no sigmoid and no softmax inside, the losses apply them.
 import torch
 from torch import Tensor, nn
 
-from srkit.models.blocks import (
-    AttentionUNet,
-    DenseBlock,
-    DownBlock,
-    UNetBlock,
-    UpBlock,
-    conv,
-)
+from srkit.models.blocks import AttentionUNet, DenseBlock, DownBlock, UNetBlock, UpBlock, conv
 from srkit.settings import check_scale
 
 
