@@ -171,3 +171,20 @@ def site(tmp_path_factory) -> Path:
             executed = as_executed(nbformat.read(file, as_version=4), root)
             nbformat.write(executed, root / "runs" / "smoke" / file.name)
         return site.build("smoke")
+
+
+@pytest.fixture
+def forbid(monkeypatch):
+    """`forbid(ending)`: folders whose path ends so cannot be listed, not even by root."""
+
+    def forbid(ending: str) -> None:
+        scandir = os.scandir
+
+        def denied(path):
+            if str(path).endswith(ending):
+                raise PermissionError(13, "Permission denied", str(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", denied)
+
+    return forbid

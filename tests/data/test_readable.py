@@ -1,6 +1,5 @@
 """Folders as people have them: what is no photograph is left out, counted and listed once."""
 
-import os
 import struct
 import zlib
 
@@ -138,18 +137,11 @@ def test_many_bad_ones_are_counted(tmp_path, picture, capsys):
     assert said.count("no readable image") == 10
 
 
-def test_an_unreadable_folder_is_named(tmp_path, picture, capsys, monkeypatch):
+def test_an_unreadable_folder_is_named(tmp_path, picture, capsys, forbid):
     for folder in ("cat", "dog"):
         (tmp_path / folder).mkdir()
         picture.save(tmp_path / folder / "a.png")
-    listed = os.scandir
-
-    def scandir(path):
-        if str(path).endswith("dog"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return listed(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
+    forbid("dog")
     assert [file.parent.name for file in photo_files(tmp_path)] == ["cat"]
     assert "dog: Permission denied" in capsys.readouterr().err
 

@@ -1,7 +1,6 @@
 """Files in every format and mode: what is read, carried over, refused and written."""
 
 import itertools
-import os
 import struct
 import zlib
 
@@ -305,15 +304,8 @@ def test_a_hidden_folder_is_no_source(tree, tmp_path):
     assert len(plan([tree], tmp_path / "out")[0]) == 4
 
 
-def test_a_folder_that_cannot_be_read_is_refused_by_name(tree, tmp_path, monkeypatch):
-    scandir = os.scandir
-
-    def denied(path):
-        if str(path).endswith("sub"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", denied)
+def test_a_folder_that_cannot_be_read_is_refused_by_name(tree, tmp_path, forbid):
+    forbid("sub")
     pairs, refused = plan([tree], tmp_path / "out")
     said = f"{tree / 'sub'} cannot be read (Permission denied): leave it out, or give yourself"
     assert len(pairs) == 3 and refused == [f"{said} the right to read it"]
