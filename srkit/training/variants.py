@@ -1,5 +1,6 @@
 """What the ablation trains: SR-UGAN without one of its parts at a time (section 4.2)."""
 
+from dataclasses import replace
 from typing import Any
 
 from srkit.settings import Weights
@@ -18,16 +19,22 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "without MSE": {"weights": Weights(mse=0.0)},
     "adversarial weight 0": {"weights": Weights(adversarial=0.0), "class_loss": False},
     "four times the batch": {},  # section 7; see `variant`
+    "eq. (5) from the start": {},  # as the report trains, in place of MSE first; see `variant`
 }
 
 
 def variant(name: str, preset: str, **changes: Any) -> list[Recipe]:
     """The stages of one variant; `changes` are `recipes.stages`', and made in all of them.
 
-    Raises ValueError where there is none of that name.
+    Each sees as many crops as the others, in all its stages together. Raises ValueError where there is none of that name.
     """
     if name not in VARIANTS:
         raise ValueError(f"unknown variant {name!r}; accepted: {', '.join(VARIANTS)}")
     *before, last = stages("sr-ugan", preset, **changes | VARIANTS[name])
     last = same_images(last, 4 * last.batch) if name == "four times the batch" else last
+    if name == "eq. (5) from the start":
+        crops = sum(stage.iterations * stage.batch for stage in [*before, last])
+        iterations = crops // last.batch
+        drop_at = round(iterations * last.drop_at / last.iterations)
+        return [replace(last, iterations=iterations, drop_at=drop_at)]
     return [*before, last]

@@ -20,9 +20,10 @@ from srkit.weights import load_generator
 @pytest.mark.parametrize("preset", ["demo", "laptop", "paper"])
 @pytest.mark.parametrize("name", VARIANTS)
 def test_all_variants_see_as_many_crops(name, preset):
-    full, one = variant(FULL, preset)[-1], variant(name, preset)[-1]
-    assert one.iterations * one.batch == full.iterations * full.batch
-    assert one.crop == full.crop and one.seed == full.seed
+    full, one = variant(FULL, preset), variant(name, preset)
+    seen = [sum(stage.iterations * stage.batch for stage in stages) for stages in (full, one)]
+    assert seen[0] == seen[1]
+    assert one[-1].crop == full[-1].crop and one[-1].seed == full[-1].seed
 
 
 @pytest.mark.parametrize(
@@ -35,11 +36,20 @@ def test_all_variants_see_as_many_crops(name, preset):
         ("without MSE", {"weights"}),
         ("adversarial weight 0", {"weights", "class_loss"}),
         ("four times the batch", {"batch", "iterations", "drop_at", "learning_rate", "ema"}),
+        ("eq. (5) from the start", {"iterations", "drop_at"}),
     ],
 )
 def test_a_variant_differs_in_what_it_says(name, fields):
     full, one = asdict(variant(FULL, "laptop")[-1]), asdict(variant(name, "laptop")[-1])
     assert {field for field in full if full[field] != one[field]} == fields
+
+
+def test_equation_5_from_the_start_has_one_stage_in_place_of_two():
+    full, one = variant(FULL, "laptop"), variant("eq. (5) from the start", "laptop")
+    assert len(full) == 2 and len(one) == 1 and not one[0].start_from
+    assert one[0].iterations == sum(stage.iterations for stage in full)
+    assert one[0].drop_at / one[0].iterations == full[-1].drop_at / full[-1].iterations
+    assert variant("eq. (5) from the start", "demo") == variant(FULL, "demo")  # MSE is never alone
 
 
 def kinds(name: str) -> dict[type, int]:
