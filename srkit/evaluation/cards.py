@@ -44,8 +44,9 @@ def overview() -> str:
         generator, about = load_generator(paths.CHECKPOINTS / f"{name}.safetensors")
         size, training = count_parameters(generator) / 1e6, about["training"]
         lines.append(
-            f"{name:24} {size:.2f} M parameters, {training['iterations']:,} updates of its last"
-            f" stage on {training['photographs']:,} photographs\n"
+            f"{name:24} {size:.2f} M parameters, {training['iterations']:,} updates of"
+            f" {training['recipe']['name']}, its last stage, on {training['photographs']:,}"
+            " photographs\n"
         )
     lines.append(f"{SMALL:24} the content network where VGG19 is absent\n")
     return "".join(lines) + "One of them in full: python -m srkit models NAME\n"

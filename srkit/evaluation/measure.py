@@ -44,6 +44,8 @@ from srkit.weights import (
     checkpoint_path,
     find_checkpoint,
     find_peer,
+    is_ours,
+    load_generator,
     methods,
 )
 
@@ -112,6 +114,15 @@ def weights_of(method: str, scale: int, preset: str | None = None) -> str | None
     return sha256(path)[:12] if path else None
 
 
+def trained(file: Path | None) -> dict[str, Any]:
+    """What a row says of a method's weights: `weights`, the first digits of their SHA-256, and for
+    ours `recipe`, the name of the last stage's."""
+    facts: dict[str, Any] = {"weights": sha256(file)[:12] if file else None}
+    if file and is_ours(file):
+        facts["recipe"] = load_generator(file)[1]["training"].get("recipe", {}).get("name")
+    return facts
+
+
 def measure(
     names: Sequence[str],
     photos: Photos,
@@ -141,8 +152,8 @@ def measure(
     truth: Statistics | None = None
     for name in ("hr", *names):
         file = (checkpoints or {}).get(name)
-        weights = sha256(file)[:12] if file else weights_of(name, scale, run.preset)
-        about = {"dataset": photos.name, "n": len(photos), "scale": scale, "weights": weights}
+        about = trained(file or weights_file(name, scale, run.preset))
+        about |= {"dataset": photos.name, "n": len(photos), "scale": scale}
         pairs = predictions(photos, name, scale, run, checkpoint=file)
         scores, patches, vectors = one_pass(pairs, scale, networks, lpips)
         truth = truth or patches

@@ -110,7 +110,8 @@ def method_table(rows: Sequence[Row], names: Sequence[str] = (), brief: bool = F
         columns += [] if brief else [Column("FID, quoted", quoted)]
         heading = "FID / bicubic, quoted" if brief else "/ bicubic, quoted"
         columns.append(Column(heading, quoted, ratio=True))
-    lines = [([label(name, scale)], {"method": name}) for name in names]
+    recipes = {row["method"]: row.get("recipe") for row in chosen}
+    lines = [([label(name, scale, recipes.get(name))], {"method": name}) for name in names]
     return pivot([*chosen, *results.quoted_rows()], ["Method"], lines, columns)
 
 

@@ -132,10 +132,12 @@ def gridded(levels: Mapping[str, float], labels: Mapping[str, str]) -> str:
 
 
 def same_training(facts: Mapping[str, Mapping[str, Any]]) -> str:
-    """Whether two networks have seen the same number of crops."""
+    """Whether two networks have seen the same number of crops, and which has had MSE alone."""
+    first = [name for name, about in facts.items() if "-mse" in about.get("name", "")]
+    alone = f" {listed(first)} has had its first stage alone, MSE." if first else ""
     seen = {name: int(about.get("images_seen", 0)) for name, about in facts.items()}
     told = listed([f"{name} {count:,}" for name, count in seen.items()])
     if len(set(seen.values())) == 1:
-        return f"Both had the same number of crops ({told})."
+        return f"Both had the same number of crops ({told}).{alone}"
     text = f"They had unlike trainings ({told} crops):"
-    return f"{text} what follows compares two checkpoints, and not strictly two roads."
+    return f"{text} what follows compares two checkpoints, and not strictly two roads.{alone}"

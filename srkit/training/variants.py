@@ -26,7 +26,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def variant(name: str, preset: str, **changes: Any) -> list[Recipe]:
     """The stages of one variant; `changes` are `recipes.stages`', and made in all of them.
 
-    Each sees as many crops as the others, in all its stages together. Raises ValueError where there is none of that name.
+    Each sees as many crops as the others, in all its stages together.
+    Raises ValueError where there is none of that name.
     """
     if name not in VARIANTS:
         raise ValueError(f"unknown variant {name!r}; accepted: {', '.join(VARIANTS)}")

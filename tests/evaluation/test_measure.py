@@ -1,5 +1,7 @@
 """Rows and tables: each number is the one that its own code gives, in the right place."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,10 @@ from srkit.fid.inception import FIDInception
 from srkit.fid.statistics import Statistics
 from srkit.fid.uncertainty import kid
 from srkit.files import sha256
+from srkit.models import build_generator
+from srkit.training.recipes import recipe
 from srkit.upscale import upscale
+from srkit.weights import save_generator
 
 RUN = results.Run("report", "smoke")
 
@@ -72,6 +77,17 @@ def test_hr_against_itself_is_zero_and_every_row_is_stamped():
 def test_nothing_without_inception_is_called_fid():
     rows = measure.measure(["nearest"], photos(), 2, RUN)
     assert not any("FID" in row["metric"] for row in rows)
+
+
+def test_rows_of_a_network_say_by_which_recipe_it_was_trained(tmp_path):
+    file, plan = tmp_path / "ours.safetensors", recipe("sr-ugan-mse", "smoke")
+    save_generator(
+        file, build_generator(plan.settings()), plan.settings(), {"recipe": asdict(plan)}
+    )
+    rows = measure.measure(["bicubic", "ours"], photos(), 2, RUN, checkpoints={"ours": file})
+    said = {(row["method"], row.get("recipe"), row["weights"]) for row in rows}
+    ours = ("ours", "sr-ugan-mse", sha256(file)[:12])
+    assert said == {("hr", None, None), ("bicubic", None, None), ours}
 
 
 def test_twice_is_the_2x_method_applied_two_times():

@@ -29,6 +29,14 @@ def test_a_line_and_a_column_pick_one_row():
     assert body == [["bicubic", "30.00", "0.9000"], ["srgan", "31.00", "–"]]
 
 
+def test_a_network_after_its_first_stage_is_called_so():
+    recipes = {"srgan": "srgan-4x", "sr-ugan": "sr-ugan-mse-4x"}
+    rows = [row(name, "PSNR", 30.0, scale=4, recipe=recipes[name]) for name in recipes]
+    _, body = tables.method_table([*rows, row("bicubic", "PSNR", 29.0, scale=4)])
+    names = [line[0] for line in body]
+    assert names == ["Bicubic", "SRGAN native 4x", "SR-UGAN native 4x, MSE alone"]
+
+
 def test_a_cell_that_two_rows_fit_is_refused_with_what_tells_them_apart():
     rows = [row("bicubic", "PSNR", 30.0, n=n) for n in (5, 9)]
     with pytest.raises(ValueError, match="differ in n"):

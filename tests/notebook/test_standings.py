@@ -112,3 +112,6 @@ def test_unlike_trainings_are_said_to_be_so():
     facts = {"2x": {"images_seen": 24000}, "native 4x": {"images_seen": 8000}}
     assert "unlike trainings (2x 24,000 and native 4x 8,000" in standings.same_training(facts)
     assert "the same number" in standings.same_training({"2x": facts["2x"], "4x": facts["2x"]})
+    assert "alone" not in standings.same_training(facts)
+    facts["native 4x"]["name"] = "sr-ugan-mse-4x"
+    assert "native 4x has had its first stage alone, MSE." in standings.same_training(facts)
