@@ -196,6 +196,8 @@ def add_evaluate(commands: Commands) -> None:
     option("--checkpoint", type=Path, metavar="FILE", help=about)
     about = "FID by protocol, layer, N and resolution instead"
     option("--sensitivity", action="store_true", help=about)
+    about = "with a checkerboard of so many levels of 255 laid over the predictions (2x, FID)"
+    option("--checkerboard", type=int, nargs="+", metavar="LEVELS", help=about)
     about = "compare with its rows; exit code 1 if they differ"
     option("--check", type=Path, metavar="FILE", help=about)
     option("--record")
@@ -209,7 +211,7 @@ def run_evaluate(options: Namespace) -> int:
         check_name("model", name, (*MODELS, "hr"))
         check_has_checkpoint(name, options.scale if name == method else 2, f"as '{name} twice'")
     from srkit.devices import pick_device
-    from srkit.evaluation import lpips, measure, results, tables
+    from srkit.evaluation import lpips, measure, patterns, results, tables
 
     device, scale = str(pick_device(options.device)), options.scale
     photos = chosen_photos(options, options.split)
@@ -219,9 +221,13 @@ def run_evaluate(options: Namespace) -> int:
     methods = [*methods, *files]
     networks, note = measure.available_inception(device, every_layer=options.sensitivity)
     print(f"{photos.name}: {len(photos)} photographs, {scale}x, on {device}\n{note}")
-    if options.sensitivity:
-        if not networks:
-            raise ValueError(note)
+    if not networks and (options.sensitivity or options.checkerboard):
+        raise ValueError(note)
+    if options.checkerboard:
+        run = results.Run("checkerboard", device=device)
+        rows = patterns.checkerboard(photos, methods, options.checkerboard, networks[0], run)
+        print(results.markdown(*tables.checkerboard_table(rows)), end="")
+    elif options.sensitivity:
         sizes = sorted({max(2, len(photos) // part) for part in (4, 2, 1)})
         run = results.Run("sensitivity", device=device)
         rows = measure.sensitivity(photos, networks[0], run, sizes=sizes)

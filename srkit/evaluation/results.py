@@ -74,7 +74,7 @@ class Run:
     """What all rows of one run share. The commit is read when the run begins, whatever is
     committed while it measures."""
 
-    stage: str = "report"  # or evaluate, sensitivity, ablation, bench, context, size
+    stage: str = "report"  # or evaluate, sensitivity, checkerboard, ablation, bench, ...
     preset: str | None = None
     seed: int = 0
     device: str = "cpu"

@@ -137,6 +137,17 @@ def sensitivity_table(rows: Sequence[Row]) -> Table:
     return pivot(rows, ["Layer", "N", "Short side"], lines, columns)
 
 
+def checkerboard_table(rows: Sequence[Row]) -> Table:
+    """Methods as they are, and with a checkerboard over their predictions; ratios are to bicubic as
+    it is."""
+    places = dict.fromkeys((row["method"], row.get("variant")) for row in rows)
+    lines = [
+        ([label(method), variant or "as it is"], {"method": method, "variant": variant})
+        for method, variant in places
+    ]
+    return pivot(rows, ["Method", "Predictions"], lines, metric_columns(rows))
+
+
 def ablation_table(rows: Sequence[Row]) -> Table:
     """The ablation: bicubic and each variant, each metric's mean over the seeds, and in brackets
     the lowest and highest seed where there are several."""
@@ -205,6 +216,9 @@ def results_md(rows: Sequence[Row]) -> str:
         said = f"{group[0]['network']}, protocols {resizes}."
         title = "FID by layer, number, size and protocol"
         parts.append(section(title, group, said, sensitivity_table(group)))
+    for group in groups(rows, "checkerboard", "dataset", "n"):
+        said = f"{protocols(group)}. {directions(group)} In brackets: 95%."
+        parts.append(section("A checkerboard laid over", group, said, checkerboard_table(group)))
     for group in groups(rows, "ablation", "dataset", "n", "crop"):
         said = f"Trained on crops of {group[0]['crop']}. {protocols(group)}. {directions(group)}"
         said += " In brackets: the lowest and the highest seed."
