@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from srkit.evaluation.results import Row, select
+from srkit.evaluation.results import Row, select, value
 from srkit.evaluation.tables import by_method, by_setting, largest_factor
 from srkit.notebook.findings import apart, listed, ranked, times
 from srkit.training.variants import FULL
@@ -66,6 +66,27 @@ def settings(rows: Sequence[Row], method: str) -> str:
         return text + " photographs than bicubic depends on the setting."
     side = "below" if below else "above"
     return f"{text}: {side} 1 at all of them, so the side may be named without a setting."
+
+
+def fooled(rows: Sequence[Row]) -> list[str]:
+    """What a checkerboard over a method's predictions does to its FID and PSNR, by rows of
+    `patterns.checkerboard`: a sentence a method, of the strength with the lowest FID."""
+    metric = next(row["metric"] for row in rows if row["metric"].startswith("FID"))
+    base, told = value(rows, metric=metric, method="bicubic", variant=None), []
+    for method in dict.fromkeys(row["method"] for row in rows):
+        plain, *laid = select(rows, metric=metric, method=method)
+        best = min(laid, key=lambda row: row["value"])
+        psnr = [
+            value(rows, metric="PSNR", method=method, variant=row.get("variant")) or 0.0
+            for row in (plain, best)
+        ]
+        ratios = [row["value"] / (base or 1.0) for row in (plain, best)]
+        moves = "falls" if ratios[1] < ratios[0] else "rises"
+        text = (
+            f"{LABELS[method]}: {metric} / bicubic {moves} from {ratios[0]:.2f} to {ratios[1]:.2f}"
+        )
+        told.append(f"{text} with a {best['variant']}, for {psnr[0] - psnr[1]:.1f} dB of PSNR.")
+    return told
 
 
 def ablated(rows: Sequence[Row]) -> list[str]:

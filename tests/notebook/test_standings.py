@@ -108,6 +108,19 @@ def test_a_glaring_grid_is_named():
     assert "No method lays a grid" in standings.gridded({"bicubic": 0.1, "sr-ugan": 0.4}, labels)
 
 
+def test_a_checkerboard_s_fid_is_told_beside_bicubic_s_as_it_is():
+    board = "checkerboard of 4 levels"
+    made = {("bicubic", None): (30.0, 0.2), ("bicubic", board): (29.0, 0.15)}
+    made |= {("srgan", None): (31.0, 0.1), ("srgan", board): (30.5, 0.3)}
+    rows = []
+    for (method, variant), numbers in made.items():
+        for metric, number in zip(("PSNR", "FID-768"), numbers, strict=True):
+            rows.append({"method": method, "variant": variant, "metric": metric, "value": number})
+    bicubic, srgan = standings.fooled(rows)
+    assert "falls from 1.00 to 0.75 with a checkerboard of 4 levels, for 1.0 dB" in bicubic
+    assert "SRGAN: FID-768 / bicubic rises from 0.50 to 1.50" in srgan and "0.5 dB" in srgan
+
+
 def test_unlike_trainings_are_said_to_be_so():
     facts = {"2x": {"images_seen": 24000}, "native 4x": {"images_seen": 8000}}
     assert "unlike trainings (2x 24,000 and native 4x 8,000" in standings.same_training(facts)
