@@ -38,7 +38,8 @@ training.distil training.recipe training.recipes training.variants training.as_p
 training.distributed
 training.diagnostics training.state training.step training.checkpoints training.run_folder
 training.run training.loop
-evaluation.results evaluation.sizes evaluation.lpips evaluation.measure evaluation.ablation
+evaluation.results evaluation.sizes evaluation.lpips evaluation.measure
+evaluation.patterns evaluation.ablation
 evaluation.agreement evaluation.context evaluation.tables evaluation.bench_fid
 evaluation.bench_training evaluation.bench_upscale evaluation.cards
 notebook.embed notebook.figures notebook.sampling notebook.charts notebook.diagrams

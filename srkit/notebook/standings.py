@@ -155,7 +155,7 @@ def gridded(levels: Mapping[str, float], labels: Mapping[str, str]) -> str:
 def same_training(facts: Mapping[str, Mapping[str, Any]]) -> str:
     """Whether two networks have seen the same number of crops, and which has had MSE alone."""
     first = [name for name, about in facts.items() if "-mse" in about.get("name", "")]
-    alone = f" {listed(first)} has had its first stage alone, MSE." if first else ""
+    alone = f" The {listed(first)} has had its first stage alone, MSE." if first else ""
     seen = {name: int(about.get("images_seen", 0)) for name, about in facts.items()}
     told = listed([f"{name} {count:,}" for name, count in seen.items()])
     if len(set(seen.values())) == 1:

@@ -127,4 +127,4 @@ def test_unlike_trainings_are_said_to_be_so():
     assert "the same number" in standings.same_training({"2x": facts["2x"], "4x": facts["2x"]})
     assert "alone" not in standings.same_training(facts)
     facts["native 4x"]["name"] = "sr-ugan-mse-4x"
-    assert "native 4x has had its first stage alone, MSE." in standings.same_training(facts)
+    assert "The native 4x has had its first stage alone, MSE." in standings.same_training(facts)
