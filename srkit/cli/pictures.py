@@ -210,6 +210,10 @@ def run_evaluate(options: Namespace) -> int:
         name = method.removesuffix(" twice")
         check_name("model", name, (*MODELS, "hr"))
         check_has_checkpoint(name, options.scale if name == method else 2, f"as '{name} twice'")
+    if options.checkerboard and (options.scale != 2 or options.checkpoint):
+        raise ValueError(
+            "--checkerboard takes methods by name at 2x: no --scale 4, no --checkpoint"
+        )
     from srkit.devices import pick_device
     from srkit.evaluation import lpips, measure, patterns, results, tables
 

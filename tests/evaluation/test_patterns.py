@@ -87,3 +87,5 @@ def test_without_inception_the_command_says_what_is_missing(tmp_path, capsys, mo
     command = ["evaluate", "--data", str(tmp_path), "--methods", "bicubic", "--device", "cpu"]
     assert main([*command, "--checkerboard", "4"]) == 2
     assert "SRKIT_INCEPTION" in capsys.readouterr().err
+    assert main([*command, "--checkerboard", "4", "--scale", "4"]) == 2
+    assert "no --scale 4" in capsys.readouterr().err
