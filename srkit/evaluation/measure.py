@@ -117,10 +117,11 @@ def weights_of(method: str, scale: int, preset: str | None = None) -> str | None
 def trained(file: Path | None) -> dict[str, Any]:
     """What a row says of a method's weights: `weights`, the first digits of their SHA-256, and for
     ours `recipe`, the name of the last stage's."""
-    facts: dict[str, Any] = {"weights": sha256(file)[:12] if file else None}
     if file and is_ours(file):
-        facts["recipe"] = load_generator(file)[1]["training"].get("recipe", {}).get("name")
-    return facts
+        about = load_generator(file)[1]
+        recipe = about["training"].get("recipe", {}).get("name")
+        return {"weights": about["sha256"][:12], "recipe": recipe}
+    return {"weights": sha256(file)[:12] if file else None}
 
 
 def measure(

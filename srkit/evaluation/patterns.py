@@ -10,12 +10,16 @@ from PIL import Image
 
 from srkit import metrics
 from srkit.data.photos import Photos
-from srkit.evaluation.measure import bootstrap_intervals, predictions, trained, weights_file
+from srkit.evaluation.measure import (
+    hr_images,
+    inception_rows,
+    predictions,
+    trained,
+    weights_file,
+)
 from srkit.evaluation.results import Row, Run
-from srkit.fid.features import Extractor, measure_name, measure_protocol
-from srkit.fid.frechet import frechet_distance
+from srkit.fid.features import Extractor, measure_name
 from srkit.fid.inception import FIDInception
-from srkit.fid.statistics import Statistics
 
 
 def checkered(picture: Image.Image, levels: int) -> Image.Image:
@@ -35,37 +39,33 @@ def checkerboard(
 
     Raises ValueError where bicubic is not among the names, or a strength is not from 1 to 127.
     """
+    names = [name for name in names if name != "hr"]  # which is the truth
     if "bicubic" not in names or not all(1 <= level <= 127 for level in levels):
         raise ValueError(f"bicubic and levels from 1 to 127 are wanted, not {names} with {levels}")
-    features: dict[str, np.ndarray] = {}
-    psnr: dict[str, list[float]] = {}
-    facts: dict[str, dict[str, Any]] = {}
-    for name in dict.fromkeys(["hr", *names]):
-        strengths = [0] if name == "hr" else [0, *levels]
-        keys = [f"{name} {strength}" for strength in strengths]
-        extractors = {key: Extractor(network) for key in keys}
-        psnr |= {key: [] for key in keys}
+    truth = Extractor(network)
+    for hr in hr_images(photos, 2):
+        truth.add(hr)
+    features, rows = {"hr": truth.finish()}, []
+    facts: dict[str, dict[str, Any]] = {"hr": {}}
+    methods: dict[str, str] = {}  # by key of `features`
+    for name in names:
+        strengths = {name: 0} | {f"{name} {strength}": strength for strength in levels}
+        methods |= dict.fromkeys(strengths, name)
+        extractors = {key: Extractor(network) for key in strengths}
+        scores: dict[str, list[float]] = {key: [] for key in strengths}
         for sr, hr in predictions(photos, name, 2, run):
-            for key, strength in zip(keys, strengths, strict=True):
+            for key, strength in strengths.items():
                 shown = checkered(sr, strength)
                 extractors[key].add(shown)
-                psnr[key] += [] if name == "hr" else [metrics.psnr(shown, hr, "y", 2)]
+                scores[key].append(metrics.psnr(shown, hr, "y", 2))
         about = {"dataset": photos.name, "n": len(photos), "scale": 2}
         about |= trained(weights_file(name, 2, run.preset))
-        for key, strength in zip(keys, strengths, strict=True):
-            features[key] = extractors[key].finish()
+        for key, strength in strengths.items():
             pattern = {"variant": f"checkerboard of {strength} levels"} if strength else {}
-            facts[key] = about | pattern
-    features = {key.removesuffix(" 0"): x for key, x in features.items()}
-    truth = Statistics.of(features["hr"])
-    fids = {m: frechet_distance(Statistics.of(x), truth, warn=False) for m, x in features.items()}
-    intervals = bootstrap_intervals(features, fids, run.seed) if len(photos) > 9 else {}
-    inception = {"layer": network.layer, "resize": "pytorch", "network": network.name}
-    metric, protocol, rows = measure_name(network), measure_protocol(network), []
-    for key, about in list(facts.items())[1:]:  # without HR
-        name, one = key.split()[0], key.removesuffix(" 0")
-        score = mean(psnr[key])
-        rows.append(run.row(name, "PSNR", score, metrics.protocol("y", 2), **about))
-        more = about | inception | intervals.get(one, {})
-        rows.append(run.row(name, metric, fids[one], protocol, **more))
+            features[key], facts[key] = extractors[key].finish(), about | pattern
+            psnr, protocol = mean(scores[key]), metrics.protocol("y", 2)
+            rows.append(run.row(name, "PSNR", psnr, protocol, **facts[key]))
+    for row in inception_rows(network, features, facts, run):
+        if row["metric"] == measure_name(network) and row["method"] != "hr":  # not KID
+            rows.append(row | {"method": methods[row["method"]]})
     return rows

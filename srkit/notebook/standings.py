@@ -7,7 +7,7 @@ from srkit.evaluation.results import Row, select, value
 from srkit.evaluation.tables import by_method, by_setting, largest_factor
 from srkit.notebook.findings import apart, listed, ranked, times
 from srkit.training.variants import FULL
-from srkit.weights import LABELS, TWICE
+from srkit.weights import LABELS, TWICE, mse_alone
 
 
 def quadrant(rows: Sequence[Row], method: str, distance: str) -> str:
@@ -154,7 +154,7 @@ def gridded(levels: Mapping[str, float], labels: Mapping[str, str]) -> str:
 
 def same_training(facts: Mapping[str, Mapping[str, Any]]) -> str:
     """Whether two networks have seen the same number of crops, and which has had MSE alone."""
-    first = [name for name, about in facts.items() if "-mse" in about.get("name", "")]
+    first = [name for name, about in facts.items() if mse_alone(about.get("name"))]
     alone = f" The {listed(first)} has had its first stage alone, MSE." if first else ""
     seen = {name: int(about.get("images_seen", 0)) for name, about in facts.items()}
     told = listed([f"{name} {count:,}" for name, count in seen.items()])

@@ -25,6 +25,7 @@ from srkit.weights.table import (
     Method,
     label,
     methods,
+    mse_alone,
 )
 from srkit.weights.third_party import (
     THIRD_PARTY,

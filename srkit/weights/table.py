@@ -38,10 +38,15 @@ LABELS = {name: method.label for name, method in METHODS.items()}
 LABELS |= {name + TWICE: f"{LABELS[name]} 2x, twice" for name in methods("network")}
 
 
+def mse_alone(recipe: str | None) -> bool:
+    """Whether a recipe, by its name, is a GAN's first stage, MSE alone ("sr-ugan-mse-4x")."""
+    return recipe is not None and recipe.removesuffix("-4x").endswith("-mse")
+
+
 def label(method: str, scale: int | None = 2, recipe: str | None = None) -> str:
     """A method's label in tables; at 4x a network says that it enlarges so by itself, and by the
     name of its `recipe` that it was trained on MSE alone, as its first stage is. A checkpoint of
     anybody's is called as its file is."""
     native = method in methods("network") and scale not in (2, None)
     shown = f"{LABELS[method]} native {scale}x" if native else LABELS.get(method, method)
-    return f"{shown}, MSE alone" if recipe and "-mse" in recipe else shown
+    return f"{shown}, MSE alone" if mse_alone(recipe) else shown
