@@ -259,6 +259,7 @@ def test_an_error_of_several_lines_is_one_line(capsys, monkeypatch):
         ("learning_rate=1e-4", 1e-4),
         ("learning_rate=1", 1),
         ("class_loss=False", False),
+        ("compile=true", True),
         ("unet=(8, 16)", (8, 16)),
         ("per_class=None", None),
         ("per_class=180", 180),

@@ -154,8 +154,9 @@ def parse_setting(text: str) -> tuple[str, object]:
 
 
 def parse_value(text: str) -> object:
-    """A number, True, False, None or a tuple where the text is one; else the text itself."""
+    """A number, true, False, None or a tuple where the text is one; else the text itself."""
+    word = text.capitalize() if text.lower() in ("true", "false", "none") else text
     try:
-        return ast.literal_eval(text)
+        return ast.literal_eval(word)
     except (ValueError, SyntaxError):
         return text

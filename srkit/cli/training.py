@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from srkit.cli.options import Commands, add_command, chosen_photos, settings_of
 from srkit.training.recipe import Recipe
 from srkit.training.recipes import RECIPES, stages
-from srkit.training.variants import VARIANTS, variant
+from srkit.training.variants import FULL, VARIANTS, variant
 
 if TYPE_CHECKING:
     from srkit.data.photos import Photos
@@ -133,6 +133,8 @@ def run_ablation(options: Namespace) -> int:
 
     changes, names = settings_of(options), options.variants or VARIANTS
     plans = {name: variant(name, options.preset, **changes) for name in names}
+    if not options.variants:  # the whole, and all that differs from it in this preset
+        plans = {name: plan for name, plan in plans.items() if name == FULL or plan != plans[FULL]}
     check_stages(options, max(plans.values(), key=len))
     out = options.out or paths.runs(f"ablation-{options.preset}")
     check_outside(out, [options.data])

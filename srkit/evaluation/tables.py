@@ -11,7 +11,7 @@ from srkit.evaluation.results import METRICS, Row, markdown, metric_of, only, se
 from srkit.fid.features import PROTOCOLS
 from srkit.files import lock, write_text
 from srkit.training.variants import VARIANTS
-from srkit.weights import TWICE, label, methods
+from srkit.weights import LABELS, TWICE, label, methods
 
 Table = tuple[list[str], list[list[str]]]  # header, body
 BICUBIC = {"method": "bicubic", "variant": None}  # what ratios are to
@@ -143,7 +143,7 @@ def checkerboard_table(rows: Sequence[Row]) -> Table:
     places = dict.fromkeys((row["method"], row.get("variant")) for row in rows)
     lines = [
         ([label(method), variant or "as it is"], {"method": method, "variant": variant})
-        for method, variant in places
+        for method, variant in sorted(places, key=lambda place: list(LABELS).index(place[0]))
     ]
     return pivot(rows, ["Method", "Predictions"], lines, metric_columns(rows))
 

@@ -18,6 +18,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "without class head": {"class_loss": False},
     "without MSE": {"weights": Weights(mse=0.0)},
     "adversarial weight 0": {"weights": Weights(adversarial=0.0), "class_loss": False},
+    "MSE alone": {"weights": Weights(content=0.0, adversarial=0.0), "class_loss": False},
     "four times the batch": {},  # section 7; see `variant`
     "eq. (5) from the start": {},  # as the report trains, in place of MSE first; see `variant`
 }
@@ -26,7 +27,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def variant(name: str, preset: str, **changes: Any) -> list[Recipe]:
     """The stages of one variant; `changes` are `recipes.stages`', and made in all of them.
 
-    Each sees as many crops as the others, in all its stages together.
+    Each sees as many crops as the others, in all its stages together. "eq. (5) from the start" has
+    the learning rate of the first stage; it is the whole SR-UGAN where MSE is never alone.
     Raises ValueError where there is none of that name.
     """
     if name not in VARIANTS:
@@ -34,7 +36,9 @@ def variant(name: str, preset: str, **changes: Any) -> list[Recipe]:
     *before, last = stages("sr-ugan", preset, **changes | VARIANTS[name])
     last = same_images(last, 4 * last.batch) if name == "four times the batch" else last
     if name == "eq. (5) from the start":
+        first = [*before, last][0]
         crops = sum(stage.iterations * stage.batch for stage in [*before, last])
+        last = replace(last, learning_rate=first.learning_rate, warmup=first.warmup)
         iterations = crops // last.batch
         drop_at = round(iterations * last.drop_at / last.iterations)
         return [replace(last, iterations=iterations, drop_at=drop_at)]

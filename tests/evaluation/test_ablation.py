@@ -35,6 +35,7 @@ def test_all_variants_see_as_many_crops(name, preset):
         ("without class head", {"class_loss"}),
         ("without MSE", {"weights"}),
         ("adversarial weight 0", {"weights", "class_loss"}),
+        ("MSE alone", {"weights", "class_loss"}),
         ("four times the batch", {"batch", "iterations", "drop_at", "learning_rate", "ema"}),
         ("eq. (5) from the start", {"iterations", "drop_at"}),
     ],
@@ -45,7 +46,10 @@ def test_a_variant_differs_in_what_it_says(name, fields):
 
 
 def test_equation_5_from_the_start_has_one_stage_in_place_of_two():
-    full, one = variant(FULL, "laptop"), variant("eq. (5) from the start", "laptop")
+    slow, fast = {"learning_rate": 1e-4}, {"learning_rate": 3e-4, "warmup": 7}
+    full = variant(FULL, "laptop", before=fast, **slow)
+    one = variant("eq. (5) from the start", "laptop", before=fast, **slow)
+    assert one[0].learning_rate == 3e-4 and one[0].warmup == 7 and full[-1].learning_rate == 1e-4
     assert len(full) == 2 and len(one) == 1 and not one[0].start_from
     assert one[0].iterations == sum(stage.iterations for stage in full)
     assert one[0].drop_at / one[0].iterations == full[-1].drop_at / full[-1].iterations

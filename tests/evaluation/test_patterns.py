@@ -60,9 +60,11 @@ def test_rows_are_of_the_checkered_predictions(network):
     assert results.value(rows, metric=FID, **checked) == pytest.approx(fid, rel=1e-4)
 
 
-def test_the_table_s_ratios_are_to_bicubic_as_it_is(network):
-    rows = patterns.checkerboard(photos(), ["bicubic"], [4, 9], network, RUN)
+def test_the_table_has_tables_order_and_ratios_to_bicubic_as_it_is(network):
+    rows = patterns.checkerboard(photos(), ["bicubic", "nearest"], [4, 9], network, RUN)
     header, body = tables.checkerboard_table(rows)
+    assert [line[0] for line in body[:3]] == ["Nearest-neighbor"] * 3
+    body, rows = body[3:], results.select(rows, method="bicubic")
     assert [line[:2] for line in body] == [
         ["Bicubic", "as it is"],
         ["Bicubic", "checkerboard of 4 levels"],
