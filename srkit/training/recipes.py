@@ -205,7 +205,7 @@ def recipe(
 LAST_STAGE = (
     *("iterations", "drop_at", "learning_rate", "schedule", "ema", "betas", "batch", "accumulate"),
     *("content_layer", "content_scale", "discriminator", "discriminator_width", "class_loss"),
-    "start_from",
+    *("discriminator_rate", "discriminator_alone", "start_from"),
 )
 
 

@@ -165,6 +165,9 @@ def test_changes_of_what_a_stage_minimises_are_the_last_stage_s_alone():
     first, last = stages("sr-ugan", "cpu", before={"iterations": 5}, batch=4)
     assert (first.iterations, last.iterations) == (5, recipe("sr-ugan", "cpu").iterations)
     assert (first.batch, last.batch) == (recipe("sr-ugan-mse", "cpu").batch, 4)
+    first, last = stages("sr-ugan", "cpu", discriminator_rate=2.0, discriminator_alone=9)
+    assert (last.discriminator_rate, last.discriminator_alone) == (2.0, 9)
+    assert (first.discriminator_rate, first.discriminator_alone) == (1.0, 0)
 
 
 @pytest.mark.parametrize("preset", ["smoke", "demo", "laptop"])
