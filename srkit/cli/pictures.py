@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from srkit.cli.options import Commands, add_command, check_name, chosen_photos
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from srkit.evaluation.results import Row
     from srkit.files.picture_files import Plan
     from srkit.upscale import Upscaler
 
@@ -302,6 +305,7 @@ def add_bench(commands: Commands) -> None:
     option("--data", help="the photographs to time on")
     option("--quick", action="store_true", help="toy sizes, to see that it runs")
     option("--batch", type=int, help="of bench train; default: 32 on a GPU, else 1")
+    option("--models", nargs="+", choices=NETWORKS[:3], help="of bench upscale; default: all")
     option("--rounds", type=int, default=5, help="alternated repetitions")
     option("--record")
     option("--device", default=None, help="auto, cpu or cuda; default: cpu for fid, else auto")
@@ -312,15 +316,19 @@ def run_bench(options: Namespace) -> int:
     from srkit.evaluation import tables
     from srkit.evaluation.bench_fid import bench_fid, summary
     from srkit.evaluation.bench_training import bench_train
-    from srkit.evaluation.bench_upscale import bench_upscale
+    from srkit.evaluation.bench_upscale import MODELS, TOY, bench_upscale
 
     rounds, quick = options.rounds, options.quick
+    device = options.device or ("cpu" if options.what == "fid" else "auto")
+    parts: Iterable[list[Row]]
     if options.what == "fid":
-        rows = bench_fid(options.data, options.weights, rounds, quick, options.device or "cpu")
+        parts = [bench_fid(options.data, options.weights, rounds, quick, device)]
     elif options.what == "upscale":
-        rows = bench_upscale(rounds, quick, options.device or "auto")
+        models = options.models or (TOY if quick else MODELS)
+        parts = (bench_upscale(model, rounds, quick, device) for model in models)
     else:
-        rows = bench_train(options.batch, rounds, quick, options.device or "auto")
-    print(summary(rows), end="")
-    tables.record(options.record, rows)
+        parts = [bench_train(options.batch, rounds, quick, device)]
+    for rows in parts:  # each recorded as soon as it is there
+        print(summary(rows), end="", flush=True)
+        tables.record(options.record, rows)
     return 0
