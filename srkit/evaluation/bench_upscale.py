@@ -6,10 +6,14 @@ tiles of ccrestoration, where that is installed (`pip install ccrestoration`, in
 its own: it brings another build of OpenCV).
 """
 
+import ctypes
+import gc
 import importlib
 import importlib.metadata
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -121,6 +125,10 @@ def peak_memory(work: Callable[[], object], device: str) -> float:
         torch.cuda.reset_peak_memory_stats()
         work()
         return torch.cuda.max_memory_allocated() / 2**30
+    gc.collect()
+    if sys.platform == "linux":  # what earlier work has freed is still the process's, and hides it
+        with suppress(OSError, AttributeError):  # a C library without it
+            ctypes.CDLL(None).malloc_trim(0)
     process, stop = psutil.Process(), threading.Event()
     before = peak = process.memory_info().rss
 
