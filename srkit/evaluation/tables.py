@@ -160,18 +160,23 @@ def ablation_table(rows: Sequence[Row]) -> Table:
 
 
 def bench_table(rows: Sequence[Row]) -> Table:
-    """The benchmarks: a line a timing, by what was done."""
-    lines = []
-    names = ("method", "variant", "dataset", "n", "metric", "protocol", "device")
-    for row in sorted(rows, key=lambda row: (row["dataset"], row["n"], row["method"] != "srkit")):
+    """The benchmarks: a line for what was run on what, a column for each thing measured."""
+
+    def place(row: Row) -> tuple[Any, ...]:  # the plain run, ours, others
+        program = str(row.get("variant"))
+        rank = 0 if program == "plain" else 1 if program.startswith("srkit") else 2
+        return row["dataset"], row["n"], row["method"] != "srkit", row["method"], rank
+
+    names = ("method", "variant", "dataset", "n", "device")
+    lines = {}
+    for row in sorted(rows, key=place):
         program = ": ".join(row[name] for name in ("method", "variant") if name in row)
-        first = [program, row["dataset"], row["n"], row["metric"]]
-        lines.append((first, {name: row.get(name) for name in names}))
-    columns = [
-        Column("Value", {}),
-        Column("Its value against ours", {}, field="relative_difference", digits="+.0e"),
-    ]
-    return pivot(rows, ["Program", "Work", "N", "Metric"], lines, columns)
+        lines[program, row["dataset"], row["n"]] = {name: row.get(name) for name in names}
+    columns = [Column(name, {"metric": name}) for name in dict.fromkeys(r["metric"] for r in rows)]
+    difference = Column("value against ours", {}, field="relative_difference", digits="+.0e")
+    ours = [row for row in rows if difference.field in row]
+    columns += [replace(difference, where={"metric": row["metric"]}) for row in ours[:1]]
+    return pivot(rows, ["Program", "Work", "N"], lines.items(), columns)
 
 
 Setting = tuple[str, int, int, int]  # resize, layer, N, short side
@@ -223,9 +228,8 @@ def results_md(rows: Sequence[Row]) -> str:
         said = f"Trained on crops of {group[0]['crop']}. {protocols(group)}. {directions(group)}"
         said += " In brackets: the lowest and the highest seed."
         parts.append(section("SR-UGAN less one part", group, said, ablation_table(group)))
-    for group in groups(rows, "bench"):
-        said = f"{'; '.join(dict.fromkeys(row['protocol'] for row in group))}."
-        parts.append(section("Speed", group, said, bench_table(group)))
+    for group in groups(rows, "bench", "protocol"):
+        parts.append(section("Speed", group, f"{group[0]['protocol']}.", bench_table(group)))
     return "\n".join(parts)
 
 

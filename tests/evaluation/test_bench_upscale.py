@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from srkit.cli import main
-from srkit.evaluation import bench_upscale, results
+from srkit.evaluation import bench_upscale, results, tables
 from srkit.models import SRGANGenerator
 
 
@@ -48,6 +48,10 @@ def test_bench_upscale_compares_tiles_and_precisions_with_the_plain_run(
     assert {row["variant"] for row in rows} == variants | {"plain"}
     metrics = {"megapixels/s", "rate / the plain run's", "peak memory (GiB)"}
     assert {row["metric"] for row in rows} == metrics
+    header, body = tables.bench_table(rows)
+    assert header[:3] == ["Program", "Work", "N"] and set(header[3:]) == metrics
+    assert [line[0] for line in body][::5] == ["sr-ugan: plain", "srgan: plain"]
+    assert body[0][header.index("rate / the plain run's")] == "1" and len(body) == 10
     values = {(row["method"], row["variant"], row["metric"]): row["value"] for row in rows}
     for method in ("srgan", "sr-ugan"):
         assert values[method, "plain", "rate / the plain run's"] == 1
