@@ -67,7 +67,12 @@ def bench_upscale(
 ) -> list[results.Row]:
     """Rows of a shipped 2x network on a picture of noise, 1.2 megapixels, 0.3 on a CPU: in float32,
     and in bf16 where the device is faster in it. `quick` has a toy network and a small picture, and
-    shows only that it runs, in both."""
+    shows only that it runs, in both.
+
+    Raises ValueError where `quick` has no toy of the network.
+    """
+    if quick and model not in TOY:
+        raise ValueError(f"no toy network of {model} for quick; accepted: {', '.join(TOY)}")
     run = results.Run("bench", "smoke" if quick else None, device=str(pick_device(device)))
     width, height = (640, 480) if run.device == "cpu" else (1280, 960)
     if quick:

@@ -25,7 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def variant(name: str, preset: str, **changes: Any) -> list[Recipe]:
-    """The stages of one variant; `changes` are `recipes.stages`', and made in all of them.
+    """The stages of one variant; `changes` are those of `recipes.stages`.
 
     Each sees as many crops as the others, in all its stages together. "eq. (5) from the start" has
     the learning rate of the first stage; it is the whole SR-UGAN where MSE is never alone.
@@ -36,10 +36,11 @@ def variant(name: str, preset: str, **changes: Any) -> list[Recipe]:
     *before, last = stages("sr-ugan", preset, **changes | VARIANTS[name])
     last = same_images(last, 4 * last.batch) if name == "four times the batch" else last
     if name == "eq. (5) from the start":
-        first = [*before, last][0]
-        crops = sum(stage.iterations * stage.batch for stage in [*before, last])
-        last = replace(last, learning_rate=first.learning_rate, warmup=first.warmup)
-        iterations = crops // last.batch
+        both = [*before, last]
+        iterations = sum(stage.iterations * stage.batch for stage in both) // last.batch
         drop_at = round(iterations * last.drop_at / last.iterations)
-        return [replace(last, iterations=iterations, drop_at=drop_at)]
+        rate, warmup = both[0].learning_rate, both[0].warmup
+        return [
+            replace(last, iterations=iterations, drop_at=drop_at, learning_rate=rate, warmup=warmup)
+        ]
     return [*before, last]

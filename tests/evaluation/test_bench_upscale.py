@@ -44,6 +44,8 @@ def test_bench_upscale_compares_tiles_and_precisions_with_the_plain_run(
     assert {row["method"] for row in rows} == {"srgan", "sr-ugan"}
     assert main([*command, "--models", "sr-ugan"]) == 0
     assert "| srgan: " not in capsys.readouterr().out
+    assert main([*command, "--models", "srresnet"]) == 2
+    assert "no toy network of srresnet" in capsys.readouterr().err
     variants = {f"srkit, {kind}, tile {tile}" for kind in ("fp32", "bf16") for tile in (64, 96)}
     assert {row["variant"] for row in rows} == variants | {"plain"}
     metrics = {"megapixels/s", "rate / the plain run's", "peak memory (GiB)"}
