@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from srkit.cli.options import Commands, add_command, check_name, chosen_photos
+from srkit.settings import MODELS as GENERATORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -305,7 +306,7 @@ def add_bench(commands: Commands) -> None:
     option("--data", help="the photographs to time on")
     option("--quick", action="store_true", help="toy sizes, to see that it runs")
     option("--batch", type=int, help="of bench train; default: 32 on a GPU, else 1")
-    option("--models", nargs="+", choices=NETWORKS[:3], help="of bench upscale; default: all")
+    option("--models", nargs="+", choices=GENERATORS, help="of bench upscale; default: all")
     option("--rounds", type=int, default=5, help="alternated repetitions")
     option("--record")
     option("--device", default=None, help="auto, cpu or cuda; default: cpu for fid, else auto")
@@ -316,7 +317,7 @@ def run_bench(options: Namespace) -> int:
     from srkit.evaluation import tables
     from srkit.evaluation.bench_fid import bench_fid, summary
     from srkit.evaluation.bench_training import bench_train
-    from srkit.evaluation.bench_upscale import MODELS, TOY, bench_upscale
+    from srkit.evaluation.bench_upscale import TOY, bench_upscale
 
     rounds, quick = options.rounds, options.quick
     device = options.device or ("cpu" if options.what == "fid" else "auto")
@@ -324,7 +325,7 @@ def run_bench(options: Namespace) -> int:
     if options.what == "fid":
         parts = [bench_fid(options.data, options.weights, rounds, quick, device)]
     elif options.what == "upscale":
-        models = options.models or (TOY if quick else MODELS)
+        models = options.models or (TOY if quick else GENERATORS)
         parts = (bench_upscale(model, rounds, quick, device) for model in models)
     else:
         parts = [bench_train(options.batch, rounds, quick, device)]

@@ -18,6 +18,7 @@ from srkit import losses
 from srkit.devices import pick_device
 from srkit.evaluation import results
 from srkit.evaluation.bench_fid import alternate, digits, timing_protocol
+from srkit.settings import MODELS
 from srkit.training.recipe import Recipe
 from srkit.training.recipes import recipe
 from srkit.training.state import State, start
@@ -25,7 +26,6 @@ from srkit.training.step import judge, train_step
 
 CLASSES = 1000
 CONTENT = "untrained"  # the VGG19, whose time is that of a trained one
-MODELS = ("srresnet", "srgan", "sr-ugan")
 
 # What each step towards the best path changes, one added to the other.
 WAYS: dict[str, dict[str, Any]] = {

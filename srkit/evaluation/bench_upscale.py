@@ -32,8 +32,6 @@ from srkit.models.inference import InBf16, with_early_tail
 from srkit.upscale import super_resolve
 from srkit.weights import checkpoint_path, load_generator
 
-MODELS = ("srresnet", "srgan", "sr-ugan")
-
 TOY: dict[str, dict[str, Any]] = {
     "srgan": {"blocks": 1, "width": 4},
     "sr-ugan": {"blocks": 1, "width": 4, "unet": (4, 4)},

@@ -11,7 +11,7 @@ from srkit.evaluation.results import METRICS, Row, markdown, metric_of, only, se
 from srkit.fid.features import PROTOCOLS
 from srkit.files import lock, write_text
 from srkit.training.variants import VARIANTS
-from srkit.weights import LABELS, TWICE, label, methods
+from srkit.weights import TWICE, label, methods
 
 Table = tuple[list[str], list[list[str]]]  # header, body
 BICUBIC = {"method": "bicubic", "variant": None}  # what ratios are to
@@ -95,16 +95,21 @@ def metric_columns(rows: Sequence[Row], brief: bool = False, **options: Any) -> 
     return columns
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Methods by name, each once: interpolation, networks twice, networks, peers, HR."""
+    twice = [name + TWICE for name in methods("network")]
+    order = [*methods("interpolation"), *twice, *methods("network", "peer", "truth")]
+    present = set(names)
+    return [name for name in order if name in present]
+
+
 def method_table(rows: Sequence[Row], names: Sequence[str] = (), brief: bool = False) -> Table:
     """Figure 3 as a table: rows of one set of photographs, a line a method, with 95% intervals and
     at 2x the report's quote. Lines are those of `names`, by default of all methods. `brief` leaves
     out the distances that have a ratio, so that the table fits a page."""
     chosen = select(rows, source="measured")
     scale = chosen[0]["scale"]
-    if not names:
-        twice = [name + TWICE for name in methods("network")]
-        order = [*methods("interpolation"), *twice, *methods("network", "peer", "truth")]
-        names = [name for name in order if select(chosen, method=name)]
+    names = names or in_order(row["method"] for row in chosen)
     columns, quoted = metric_columns(chosen, brief), {"source": "quoted"}
     if scale == 2:
         columns += [] if brief else [Column("FID, quoted", quoted)]
@@ -143,7 +148,9 @@ def checkerboard_table(rows: Sequence[Row]) -> Table:
     places = dict.fromkeys((row["method"], row.get("variant")) for row in rows)
     lines = [
         ([label(method), variant or "as it is"], {"method": method, "variant": variant})
-        for method, variant in sorted(places, key=lambda place: list(LABELS).index(place[0]))
+        for name in in_order(method for method, _ in places)
+        for method, variant in places
+        if method == name
     ]
     return pivot(rows, ["Method", "Predictions"], lines, metric_columns(rows))
 
