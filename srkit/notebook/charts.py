@@ -81,23 +81,28 @@ def draw_settings(axes: Axes, values: Mapping[Setting, float], layer: int) -> No
 
 
 def ablation(rows: Sequence[Row]) -> Figure:
-    """PSNR of each variant against bicubic's, a dot a seed; the band is the whole SR-UGAN's."""
-    figure, axes = subplots(7.6, 3.9)
-    chosen = select(rows, metric="PSNR")
-    base = value(chosen, method="bicubic") or 0
-    names = [name for name in VARIANTS if select(chosen, variant=name)]
-    for place, name in enumerate(names):
-        (row,) = select(chosen, variant=name)
-        gains = [psnr - base for psnr in row["values"]]
-        tint = colour("sr-ugan" if name == FULL else "bicubic")
-        axes.plot([place] * len(gains), gains, "o", color=tint, ms=7, alpha=0.8)
-        if name == FULL:
-            axes.axhspan(min(gains), max(gains), color=tint, alpha=0.12, lw=0)
-    axes.axhline(0, color="#444", lw=0.8)
-    axes.set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize=8)
-    title = "a dot a seed; the band is the whole SR-UGAN's"
-    axes.set(ylabel="PSNR against bicubic's (dB)", title=title)
-    axes.grid(axis="y", alpha=0.25)
+    """Each variant beside bicubic: its PSNR's difference and, where one was measured, its FID's
+    ratio. A dot a seed; the band is the whole SR-UGAN's."""
+    fid = next((row["metric"] for row in rows if row["metric"].startswith("FID")), None)
+    names = [name for name in VARIANTS if select(rows, variant=name)]
+    metrics = ["PSNR", fid] if fid else ["PSNR"]
+    figure, grid = subplots(7.6, 1.3 + 2.6 * len(metrics), len(metrics), squeeze=False, sharex=True)
+    for axes, metric in zip(grid[:, 0], metrics, strict=True):
+        chosen = select(rows, metric=metric)
+        base = value(chosen, method="bicubic") or float("nan")
+        for place, name in enumerate(names):
+            (row,) = select(chosen, variant=name)
+            dots = [x - base if metric == "PSNR" else x / base for x in row["values"]]
+            tint = colour("sr-ugan" if name == FULL else "bicubic")
+            axes.plot([place] * len(dots), dots, "o", color=tint, ms=7, alpha=0.8)
+            if name == FULL:
+                axes.axhspan(min(dots), max(dots), color=tint, alpha=0.12, lw=0)
+        psnr = metric == "PSNR"
+        axes.axhline(0 if psnr else 1, color="#444", lw=0.8)
+        axes.set_ylabel("PSNR - bicubic's (dB)" if psnr else f"{metric} / bicubic's")
+        axes.grid(axis="y", alpha=0.25)
+    grid[0, 0].set_title("a dot a seed; the line is bicubic, the band the whole SR-UGAN")
+    grid[-1, 0].set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize=8)
     return figure
 
 

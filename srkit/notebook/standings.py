@@ -90,21 +90,26 @@ def fooled(rows: Sequence[Row]) -> list[str]:
 
 
 def ablated(rows: Sequence[Row]) -> list[str]:
-    """What each part is worth: PSNR without it, beside the whole, where the seeds do not overlap,
-    and its distance beside bicubic's."""
+    """What each part is worth: PSNR without it, beside the whole's, and whether by more than seeds
+    differ; FID without it, beside bicubic's. The last is the whole's own FID."""
     psnr = {row["variant"]: row for row in select(rows, metric="PSNR") if "values" in row}
     fid = next((r["metric"] for r in rows if r["metric"].startswith("FID")), None)
     base = select(rows, metric=fid, method="bicubic")
     whole, told = psnr.pop(FULL), []
     for name, row in psnr.items():
-        apart_by_seeds = max(row["values"]) < min(whole["values"]) or min(row["values"]) > max(
-            whole["values"]
-        )
-        text = f"**{name}**: PSNR {apart(row['value'], whole['value'])} than the whole's,"
-        text += " more than the seeds differ" if apart_by_seeds else " no more than seeds differ"
+        values, wholes = row["values"], whole["values"]
+        text = f"**{name}**: PSNR {apart(row['value'], whole['value'])} than the whole's"
+        if len(wholes) == 1:
+            text += ", of one seed"
+        elif max(values) < min(wholes) or min(values) > max(wholes):
+            text += ", more than the seeds differ"
+        else:
+            text += ", no more than seeds differ"
         for distance in select(rows, metric=fid, variant=name) if base else []:
             text += f"; {fid} {distance['value'] / base[0]['value']:.2f} of bicubic's"
         told.append(f"{text}.")
+    if base and (fids := select(rows, metric=fid, variant=FULL)):
+        told.append(f"**The whole**: {fid} {fids[0]['value'] / base[0]['value']:.2f} of bicubic's.")
     return told
 
 

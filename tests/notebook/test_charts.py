@@ -50,6 +50,14 @@ def test_the_ablation_has_a_dot_a_seed_as_gains_over_bicubic():
     dots = [list(line.get_ydata()) for line in axes.lines[:2]]
     assert dots == [[1, 2], [-1, 0.5]]
     assert [text.get_text() for text in axes.get_xticklabels()] == [FULL, "without MSE"]
+    for name, values in (("bicubic", [4.0]), (FULL, [2.0, 6.0]), ("without MSE", [8.0, 10.0])):
+        facts = {"variant": name, "values": values} if name != "bicubic" else {}
+        method = "sr-ugan" if facts else name
+        rows.append(row(method, "FID-768", values[0], **facts))
+    above, below = charts.ablation(rows).axes
+    assert [list(line.get_ydata()) for line in above.lines[:2]] == dots
+    assert [list(line.get_ydata()) for line in below.lines[:2]] == [[0.5, 1.5], [2, 2.5]]
+    assert list(below.lines[2].get_ydata()) == [1, 1], "the line is bicubic"
 
 
 def test_the_trade_off_has_each_method_at_its_numbers():

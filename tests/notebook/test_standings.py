@@ -73,9 +73,12 @@ def test_a_part_is_worth_something_where_the_seeds_do_not_overlap():
         facts = {"variant": name, "values": psnr}
         rows += rows_of("PSNR", {"sr-ugan": sum(psnr) / 2}, **facts)
         rows += rows_of("FID-64", {"sr-ugan": 1.0}, variant=name)
-    first, second = standings.ablated(rows)
+    first, second, whole = standings.ablated(rows)
     assert "**without MSE**: PSNR 1.75 dB lower than the whole's, more than the seeds" in first
     assert "FID-64 0.50 of bicubic's" in first and "no more than seeds differ" in second
+    assert whole == "**The whole**: FID-64 0.50 of bicubic's."
+    alone = [{**r, "values": r["values"][:1]} if "values" in r else r for r in rows]
+    assert "than the whole's, of one seed; FID-64" in standings.ablated(alone)[0]
 
 
 def test_errors_compound_where_a_network_loses_more_than_bicubic():
