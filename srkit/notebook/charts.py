@@ -88,16 +88,15 @@ def ablation(rows: Sequence[Row]) -> Figure:
     metrics = ["PSNR", fid] if fid else ["PSNR"]
     figure, grid = subplots(7.6, 1.3 + 2.6 * len(metrics), len(metrics), squeeze=False, sharex=True)
     for axes, metric in zip(grid[:, 0], metrics, strict=True):
-        chosen = select(rows, metric=metric)
+        chosen, psnr = select(rows, metric=metric), metric == "PSNR"
         base = value(chosen, method="bicubic") or float("nan")
         for place, name in enumerate(names):
             (row,) = select(chosen, variant=name)
-            dots = [x - base if metric == "PSNR" else x / base for x in row["values"]]
+            dots = [x - base if psnr else x / base for x in row["values"]]
             tint = colour("sr-ugan" if name == FULL else "bicubic")
             axes.plot([place] * len(dots), dots, "o", color=tint, ms=7, alpha=0.8)
             if name == FULL:
                 axes.axhspan(min(dots), max(dots), color=tint, alpha=0.12, lw=0)
-        psnr = metric == "PSNR"
         axes.axhline(0 if psnr else 1, color="#444", lw=0.8)
         axes.set_ylabel("PSNR - bicubic's (dB)" if psnr else f"{metric} / bicubic's")
         axes.grid(axis="y", alpha=0.25)
